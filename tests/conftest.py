@@ -1,0 +1,47 @@
+"""Fixtures of real servers, shared by every test.
+
+`postgres_server` is PostgreSQL 16 for the whole run. A test that must hold on each supported
+version asks for `postgres_major_server`, or marks itself with
+`@pytest.mark.parametrize("postgres_server", [14, 18], indirect=True)`. Servers of one major are
+started once per run; a test that needs a database of its own uses `server.database(name)`, one
+that stops or restarts its server uses `tests.servers.postgres.running`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.servers import postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_of() -> Iterator[Callable[[int], postgres.Server]]:
+    """A function from a major version to its running server, started on first use."""
+    servers: dict[int, postgres.Server] = {}
+    with ExitStack() as stack:
+
+        def server_of(major: int) -> postgres.Server:
+            if major not in servers:
+                servers[major] = stack.enter_context(postgres.running(major))
+            return servers[major]
+
+        yield server_of
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    request: pytest.FixtureRequest, postgres_of: Callable[[int], postgres.Server]
+) -> postgres.Server:
+    """The default PostgreSQL, or the major given by indirect parametrisation."""
+    return postgres_of(getattr(request, "param", postgres.DEFAULT_MAJOR))
+
+
+@pytest.fixture(scope="session", params=postgres.MAJORS, ids=lambda major: f"postgres{major}")
+def postgres_major_server(
+    request: pytest.FixtureRequest, postgres_of: Callable[[int], postgres.Server]
+) -> postgres.Server:
+    """Each supported PostgreSQL in turn."""
+    return postgres_of(request.param)
