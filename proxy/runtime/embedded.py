@@ -285,8 +285,8 @@ class Cluster:
         found = (self._data / "PG_VERSION").read_text().strip()
         if found != str(self.installation.major):
             raise ClusterError(
-                f"the cluster in {self.directory} was made by Postgres {found}, but it is Postgres"
-                f" {self.installation.major} was is here to open it: choose that major, or restore a dump"
+                f"the cluster in {self.directory} was made by Postgres {found}, not"
+                f" {self.installation.major}: choose major {found}, or restore a dump into a new one"
             )
 
     def _new_socket_directory(self) -> Path:

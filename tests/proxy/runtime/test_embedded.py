@@ -87,7 +87,7 @@ async def test_second_owner_is_refused_while_the_first_lives(cluster: Cluster) -
 async def test_wrong_major_is_refused_with_both_versions(tmp_path: Path) -> None:
     async with Cluster(tmp_path / "c", major=16, durable=False):
         pass
-    with pytest.raises(ClusterError, match="made by Postgres 16, but it is Postgres 18"):
+    with pytest.raises(ClusterError, match="made by Postgres 16, not 18"):
         await Cluster(tmp_path / "c", major=18, durable=False).start()
 
 
