@@ -1,0 +1,4 @@
+"""The floor shared by the gate and the sidecars: audit log, key fetch, configuration, embedded Postgres.
+
+The one part of `proxy/` that a sidecar may import. It must not know SQL rewriting or policy decisions.
+"""
