@@ -286,7 +286,7 @@ class Cluster:
         if found != str(self.installation.major):
             raise ClusterError(
                 f"the cluster in {self.directory} was made by Postgres {found}, not"
-                f" {self.installation.major}: choose major {found}, or restore a dump into a new one"
+                f" {self.installation.major}: choose major {found}, or load a dump into a new one"
             )
 
     def _new_socket_directory(self) -> Path:
