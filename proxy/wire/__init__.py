@@ -1,0 +1,17 @@
+"""Postgres protocol version 3 (3.0 and 3.2), both roles: bytes in, messages out.
+
+    errors      the tree of failures        limits    every limit, with its unit
+    buffer      bytes into frames           body      the inside of a message
+    frontend    what a client sends         backend   what a server sends
+    phase       which message may come when: tables
+    batch       rows and COPY data left in their frames
+    protocol    ServerProtocol and ClientProtocol: the two roles
+    startup     versions, startup parameters, the answer to SSLRequest
+    scram       SCRAM-SHA-256 and -PLUS, both roles
+    types       OIDs, sizes, text and binary forms of built-in types
+    trace       one readable line per message
+
+Standard library only. No socket, no clock, no randomness, no logging, nothing else of this project:
+nonces and keys are arguments. A message encodes and decodes, so the same classes serve the gate,
+its sources, the tracer, the fuzzers, and the scripted peers of the tests.
+"""
