@@ -19,6 +19,8 @@ from typing import Final, Protocol
 
 import asyncpg
 
+from policies.secret import Secret
+
 DATABASE: Final = "company"
 BUILDING_DATABASE: Final = "company_building"
 OWNER_ROLE: Final = "company_owner"
@@ -68,7 +70,10 @@ async def is_loaded(connect: Connect) -> bool:
 
 
 async def load(
-    connect: Connect, *, gate_password: str, progress: Callable[[str], None] = lambda step: None
+    connect: Connect,
+    *,
+    gate_password: Secret[str],
+    progress: Callable[[str], None] = lambda step: None,
 ) -> bool:
     """Make the company if the cluster lacks this version of it, and set the gate's password.
 
@@ -93,14 +98,14 @@ async def load(
     return True
 
 
-async def _prepare_roles(connection: asyncpg.Connection, gate_password: str) -> None:
+async def _prepare_roles(connection: asyncpg.Connection, gate_password: Secret[str]) -> None:
     for role in (OWNER_ROLE, GATE_ROLE):
         if not await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = $1", role):
             await connection.execute(f"CREATE ROLE {role} NOLOGIN")
     # DDL takes no parameters; the server itself quotes the one value.
     change: str = await connection.fetchval(
         f"SELECT pg_catalog.format('ALTER ROLE {GATE_ROLE} LOGIN PASSWORD %L', $1::text)",
-        gate_password,
+        gate_password.reveal(),
     )
     await connection.execute(change)
 
