@@ -2,7 +2,9 @@
 
     errors      the tree of failures        limits    every limit, with its unit
     buffer      bytes into frames           body      the inside of a message
-    frontend    what a client sends         backend   what a server sends
+    frontend    what a client sends         (frontend_start: before the session)
+    backend     what a server sends         (backend_start, backend_report: errors and notices)
+    message     whose message a class is
     phase       which message may come when: tables
     batch       rows and COPY data left in their frames
     protocol    ServerProtocol and ClientProtocol: the two roles

@@ -1,10 +1,9 @@
 """Every way this package can fail, as one small tree.
 
     WireError                 base: message, SQLSTATE
-     ├─ ProtocolViolation     08P01  the peer broke the protocol: tell it (severity FATAL) and close
-     │   ├─ MalformedMessage  08P01, 22021  one body is wrong but the framing is intact: the frame
-     is
-     │   │                           consumed, and a server may answer with ERROR and read on
+     ├─ ProtocolViolation     08P01  the peer broke the protocol: tell it (FATAL) and close
+     │   ├─ MalformedMessage  08P01, 22021, 42622  one body is wrong, its frame is intact and read:
+     │   │                           a server may answer with ERROR and go on
      │   └─ UnsupportedMessage 0A000 legal in the protocol, refused by this package on purpose
      ├─ AuthenticationFailure 28P01  a SCRAM exchange that does not prove what it must
      ├─ InvalidValue          22P02, 22P03  a parameter value that its type does not allow

@@ -1,15 +1,15 @@
 """Messages that a client sends, one frozen class each, encoding and decoding.
 
-This file must not know the order in which messages may come (`protocol.py`) nor any socket.
+This file must not know the order in which messages may come (`phase.py`) nor any socket. It holds
+the session's messages and gathers those of the start from `frontend_start`: import from here.
 `encode()` returns the whole message; `decode(body)` takes what follows the length field. Parse,
-Bind, Describe and Execute are read by hand with `unpack_from`: they are the hot path of every
-driver. Formats: PostgreSQL documentation, §54.7.
+Bind, Describe and Execute are read by hand with `unpack_from`: they are the hot path of every driver.
+Formats: PostgreSQL documentation, §54.7.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
@@ -25,154 +25,47 @@ from proxy.wire.body import (
     string,
     value,
 )
-from proxy.wire.errors import MalformedMessage, UnencodableMessage
-from proxy.wire.limits import (
-    CANCEL_KEY_BYTES_MAX,
-    CANCEL_KEY_BYTES_MIN,
-    NAME_BYTES_MAX,
+from proxy.wire.errors import MalformedMessage
+from proxy.wire.frontend_start import (
+    CancelRequest,
+    GSSENCRequest,
+    PasswordMessage,
+    SASLInitialResponse,
+    SASLResponse,
+    SSLRequest,
+    StartupMessage,
 )
+from proxy.wire.limits import NAME_BYTES_MAX
+from proxy.wire.message import EmptyMessage, FrontendMessage
 
-SSL_REQUEST_CODE = 80_877_103
-GSSENC_REQUEST_CODE = 80_877_104
-CANCEL_REQUEST_CODE = 80_877_102
+__all__ = [
+    "PORTAL",
+    "STATEMENT",
+    "Bind",
+    "CancelRequest",
+    "Close",
+    "CopyData",
+    "CopyDone",
+    "CopyFail",
+    "Describe",
+    "Execute",
+    "Flush",
+    "FrontendMessage",
+    "FunctionCall",
+    "GSSENCRequest",
+    "Parse",
+    "PasswordMessage",
+    "Query",
+    "SASLInitialResponse",
+    "SASLResponse",
+    "SSLRequest",
+    "StartupMessage",
+    "Sync",
+    "Terminate",
+]
 
 STATEMENT = b"S"
 PORTAL = b"P"
-
-
-class FrontendMessage:
-    """Marker: a client sends this. A server's `send` does not accept it."""
-
-    __slots__ = ()
-    TYPE: ClassVar[bytes] = b""
-
-    def encode(self) -> bytes:
-        """Return the whole message as bytes."""
-        raise NotImplementedError
-
-
-class _EmptyMessage(FrontendMessage):
-    """A message without fields."""
-
-    __slots__ = ()
-
-    def encode(self) -> bytes:
-        return self.TYPE + b"\0\0\0\x04"
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        if body:
-            raise malformed(cls.__name__, cls.TYPE, "it must be empty")
-        return cls()
-
-
-# --- the startup phase: packets without a type byte ------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class StartupMessage(FrontendMessage):
-    """`version` as (major, minor); `parameters` in the order sent, `user` among them."""
-
-    version: tuple[int, int]
-    parameters: Mapping[str, str]
-
-    def encode(self) -> bytes:
-        body = bytearray(struct.pack(">HH", *self.version))
-        for name, text in self.parameters.items():
-            if not name:
-                raise UnencodableMessage("a startup parameter needs a name")
-            body += string(name) + string(text)
-        body += b"\0"
-        return UINT32.pack(len(body) + 4) + body
-
-
-@dataclass(frozen=True, slots=True)
-class SSLRequest(FrontendMessage):
-    """Asks for TLS; the answer is one byte, `S` or `N`."""
-
-    def encode(self) -> bytes:
-        return struct.pack(">II", 8, SSL_REQUEST_CODE)
-
-
-@dataclass(frozen=True, slots=True)
-class GSSENCRequest(FrontendMessage):
-    """Asks for GSSAPI encryption; the answer is one byte, `G` or `N`."""
-
-    def encode(self) -> bytes:
-        return struct.pack(">II", 8, GSSENC_REQUEST_CODE)
-
-
-@dataclass(frozen=True, slots=True)
-class CancelRequest(FrontendMessage):
-    """Asks to cancel what another connection runs. `secret_key` has 4 to 256 bytes."""
-
-    process_id: int
-    secret_key: bytes = field(repr=False)
-
-    def encode(self) -> bytes:
-        if not CANCEL_KEY_BYTES_MIN <= len(self.secret_key) <= CANCEL_KEY_BYTES_MAX:
-            raise UnencodableMessage("a cancel key has 4 to 256 bytes")
-        size = 12 + len(self.secret_key)
-        return struct.pack(">IIi", size, CANCEL_REQUEST_CODE, self.process_id) + self.secret_key
-
-
-# --- authentication: three messages share the byte `p` ---------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordMessage(FrontendMessage):
-    """A password or token in clear."""
-
-    TYPE: ClassVar[bytes] = b"p"
-    password: str = field(repr=False)
-
-    def encode(self) -> bytes:
-        return frame(b"p", string(self.password))
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        reader = BodyReader(body, cls.__name__, cls.TYPE)
-        password = reader.string()
-        reader.end()
-        return cls(password)
-
-
-@dataclass(frozen=True, slots=True)
-class SASLInitialResponse(FrontendMessage):
-    """The chosen mechanism, and its first data or None."""
-
-    TYPE: ClassVar[bytes] = b"p"
-    mechanism: str
-    data: bytes | None = field(repr=False)
-
-    def encode(self) -> bytes:
-        return frame(b"p", string(self.mechanism) + value(self.data))
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        reader = BodyReader(body, cls.__name__, cls.TYPE)
-        mechanism = reader.string()
-        data = reader.value()
-        reader.end()
-        return cls(mechanism, data)
-
-
-@dataclass(frozen=True, slots=True)
-class SASLResponse(FrontendMessage):
-    """Further SASL data."""
-
-    TYPE: ClassVar[bytes] = b"p"
-    data: bytes = field(repr=False)
-
-    def encode(self) -> bytes:
-        return frame(b"p", self.data)
-
-    @classmethod
-    def decode(cls, body: bytes) -> Self:
-        return cls(body)
-
-
-# --- the session ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,21 +223,21 @@ class Execute(FrontendMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class Flush(_EmptyMessage):
+class Flush(EmptyMessage, FrontendMessage):
     """Asks for the answers so far."""
 
     TYPE: ClassVar[bytes] = b"H"
 
 
 @dataclass(frozen=True, slots=True)
-class Sync(_EmptyMessage):
+class Sync(EmptyMessage, FrontendMessage):
     """Ends a pipeline: exactly one ReadyForQuery answers it."""
 
     TYPE: ClassVar[bytes] = b"S"
 
 
 @dataclass(frozen=True, slots=True)
-class Terminate(_EmptyMessage):
+class Terminate(EmptyMessage, FrontendMessage):
     """The client leaves."""
 
     TYPE: ClassVar[bytes] = b"X"
@@ -396,7 +289,7 @@ class CopyData(FrontendMessage):
 
 
 @dataclass(frozen=True, slots=True)
-class CopyDone(_EmptyMessage):
+class CopyDone(EmptyMessage, FrontendMessage):
     """COPY FROM STDIN is complete."""
 
     TYPE: ClassVar[bytes] = b"c"
@@ -420,7 +313,7 @@ class CopyFail(FrontendMessage):
         return cls(reason)
 
 
-# --- shared pieces ------------------------------------------------------------------------------
+# --- shared pieces ---
 
 
 def _text(raw: bytes, message_type: bytes) -> str:

@@ -1,5 +1,4 @@
-"""The startup phase: untyped packets, protocol versions, startup parameters, the answer to
-SSLRequest.
+"""The startup phase: untyped packets, versions, parameters, the answer to SSLRequest.
 
 This file must not know which parameters a session allows, nor what TLS is; both roles are served.
 
@@ -15,10 +14,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from proxy.wire.backend import NegotiateProtocolVersion
+from proxy.wire.backend_start import NegotiateProtocolVersion
 from proxy.wire.body import INVALID_ENCODING_SQLSTATE, UINT32
 from proxy.wire.errors import ProtocolViolation, UnsupportedMessage
-from proxy.wire.frontend import (
+from proxy.wire.frontend_start import (
     CANCEL_REQUEST_CODE,
     GSSENC_REQUEST_CODE,
     SSL_REQUEST_CODE,
