@@ -1,4 +1,4 @@
-"""The sample company: whole, the same each time, told in stories, and shut to its own gate's excess."""
+"""The sample company: whole, the same each time, with its stories, closed to writers."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ async def test_figures_are_the_same_everywhere(
             " from hr.employees where grade = 4",
         ),
         (
-            "everybody but the head has someone above in the same department",
-            "select count(*) = 599 - 12 from hr.employees e join hr.employees m"
-            " on m.id = e.manager_id and m.department_id = e.department_id",
+            "below the heads everybody reports within the department",
+            "select count(*) = 600 - 13 from hr.employees e join hr.employees m"
+            " on m.id = e.manager_id and m.department_id = e.department_id where e.id > 13",
         ),
     ],
 )
@@ -149,8 +149,9 @@ async def test_the_gate_reads_what_is_listed(loaded_company: LoadedCompany) -> N
         ("select * from hr.investigations", "42501"),
         ("select * from web.events_2025_first", "42501"),
         ("begin; set transaction read write; update hr.employees set salary = 0", "42501"),
-        ("create temporary table t (a int)", "42501"),
+        ("begin; set transaction read write; create temporary table t (a int)", "42501"),
         ("set role company_owner", "42501"),
+        ("update hr.employees set salary = 0", "25006"),
         ("copy hr.departments to program 'true'", "42501"),
     ],
 )
