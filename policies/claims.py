@@ -1,9 +1,10 @@
 """Claims: typed attributes of a principal. JSON values in, Postgres parameter text out.
 
-This file must not know tokens, rules or sources. A claim's type is declared in the policy; a value of
-another type is refused, never converted by guesswork: `"7"` is not a bigint, `7` is not text. Values that
-reach SQL do so as typed parameters (or, where the protocol has none, as literals printed elsewhere), so
-there is no quoting here except that of array literals (PostgreSQL documentation, 8.15.6).
+This file must not know tokens, rules or sources. A claim's type is declared in the policy; a value
+of another type is refused, never converted by guesswork: `"7"` is not a bigint, `7` is not text.
+Values that reach SQL do so as typed parameters (or, where the protocol has none, as literals
+printed elsewhere), so there is no quoting here except that of array literals (PostgreSQL
+documentation, 8.15.6).
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from policies.errors import ClaimRefused
 Scalar = str | int | float | bool | Decimal
 ClaimValue = Scalar | tuple[Scalar, ...] | None
 
-# A claim travels as one parameter of every guarded statement: these bound what a statement can cost.
+# A claim travels as one parameter of every guarded statement: these bound what a statement can
+# cost.
 CLAIM_TEXT_BYTES_MAX = 8_192
 CLAIM_ELEMENTS_MAX = 10_000
 CLAIM_NUMERIC_DIGITS_MAX = 1_000
@@ -32,7 +34,8 @@ INTEGER_MIN, INTEGER_MAX = -(2**31), 2**31 - 1
 class ClaimType:
     """A Postgres type that a claim can have.
 
-    `name` as `format_type` prints it (`text`, `bigint[]`), `oid` from pg_type.dat, stable in every version.
+    `name` as `format_type` prints it (`text`, `bigint[]`), `oid` from pg_type.dat, stable in every
+    version.
     """
 
     name: str
@@ -89,8 +92,9 @@ KEY_TYPE = ClaimType("bytea", 17, False)
 def coerce(claim: str, value: object, type_: ClaimType) -> ClaimValue:
     """A JSON value as a claim of the declared type.
 
-    Arrays become tuples; dates, instants and uuids become canonical text. Raises ClaimRefused for a wrong
-    type, a null inside an array, NUL or lone surrogates in text, and everything beyond the limits above.
+    Arrays become tuples; dates, instants and uuids become canonical text. Raises ClaimRefused for a
+    wrong type, a null inside an array, NUL or lone surrogates in text, and everything beyond the
+    limits above.
     """
     convert = _CONVERSIONS[type_.element_name]
     if not type_.is_array:
@@ -158,7 +162,8 @@ def _boolean(value: object) -> bool:
 
 
 def _date(value: object) -> str:
-    # Only YYYY-MM-DD: Python also reads week dates and the basic form, Postgres reads those differently.
+    # Only YYYY-MM-DD: Python also reads week dates and the basic form, Postgres reads those
+    # differently.
     text = _text(value)
     parsed = date.fromisoformat(text)
     if parsed.isoformat() != text:
@@ -194,7 +199,7 @@ _CONVERSIONS: Mapping[str, Callable[[object], Scalar]] = {
 
 
 def is_empty(value: ClaimValue) -> bool:
-    """True for what counts as missing: None and the empty text. An empty list is a value: no rows."""
+    """True for what counts as missing: None, the empty text. An empty list is a value: no rows."""
     return value is None or value == ""
 
 

@@ -6,8 +6,8 @@
      ├─ PolicyDenied       a principal may not read this relation (now, with these claims)
      └─ PolicyLoadError    a policy file that cannot be used; carries `problems`
 
-Messages name claims, rules and fields, never values: they may reach a log. What a *client* is told is
-decided above this floor.
+Messages name claims, rules and fields, never values: they may reach a log. What a *client* is told
+is decided above this floor.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ class DeniedReason(StrEnum):
 class PolicyDenied(PolicyError):
     """The principal may not read the relation.
 
-    `reason` is for audit and metrics, `rule` the rule that decided (None: no rule), `claim` the claim
-    that was missing. With NO_RULE and DENIED the relation does not exist for the principal (I7).
+    `reason` is for audit and metrics, `rule` the rule that decided (None: no rule), `claim` the
+    claim that was missing. With NO_RULE and DENIED the relation does not exist for the principal
+    (I7).
     """
 
     def __init__(

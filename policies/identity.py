@@ -1,9 +1,10 @@
 """Who asks: the Identity, and how a verified token payload becomes one.
 
-This file must not know signatures (`token.py`) or rules. The mapping from payload to identity is part of
-the policy: JSON pointers (RFC 6901), declared types, defaults. A claim that comes from a lookup table is
-only *declared* here; whoever fetches it adds it by `Identity.with_claims`. A claim that is absent, null or
-an empty text is left out, and whatever needs it is denied; a claim of the wrong type refuses the identity.
+This file must not know signatures (`token.py`) or rules. The mapping from payload to identity is
+part of the policy: JSON pointers (RFC 6901), declared types, defaults. A claim that comes from a
+lookup table is only *declared* here; whoever fetches it adds it by `Identity.with_claims`. A claim
+that is absent, null or an empty text is left out, and whatever needs it is denied; a claim of the
+wrong type refuses the identity.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ ROLE_CHARACTERS_MAX = 128
 class Identity:
     """A principal for the length of one session.
 
-    `actor` is the agent that acts on behalf of `subject` (RFC 8693 `act.sub`), None when the subject acts
-    itself. `claims` holds typed values; missing ones are absent. `expires_at` in unix seconds.
-    `claims_digest`: see `digest`.
+    `actor` is the agent that acts on behalf of `subject` (RFC 8693 `act.sub`), None when the
+    subject acts itself. `claims` holds typed values; missing ones are absent. `expires_at` in unix
+    seconds. `claims_digest`: see `digest`.
     """
 
     subject: str
@@ -84,7 +85,8 @@ class Identity:
 def digest(identity: Identity) -> str:
     """SHA-256, hexadecimal, over canonical JSON of who asks with which roles and claims.
 
-    The audit log stores this instead of values. Expiry is left out: a renewed token is the same identity.
+    The audit log stores this instead of values. Expiry is left out: a renewed token is the same
+    identity.
     """
     content = {
         "actor": identity.actor,
@@ -109,8 +111,9 @@ def _canonical(value: ClaimValue) -> object:
 class ClaimLookup:
     """A claim read from a table when a session starts; declared here, fetched by the runtime.
 
-    `sql` is the operator's own statement for `source`, with `$1…` bound to the identity fields or claims
-    named in `parameters`. One column; one row, or any number for an array type; no row: missing.
+    `sql` is the operator's own statement for `source`, with `$1…` bound to the identity fields or
+    claims named in `parameters`. One column; one row, or any number for an array type; no row:
+    missing.
     """
 
     source: str
@@ -148,7 +151,8 @@ class ClaimMapping:
     def identify(self, payload: Mapping[str, object]) -> Identity:
         """The identity of a payload whose signature and times have been verified.
 
-        Raises TokenRefused without a usable subject or expiry, ClaimRefused for a value of the wrong type.
+        Raises TokenRefused without a usable subject or expiry, ClaimRefused for a value of the
+        wrong type.
         """
         subject = payload.get("sub")
         if not isinstance(subject, str) or not 0 < len(subject) <= SUBJECT_CHARACTERS_MAX:
@@ -214,14 +218,14 @@ def resolve_pointer(document: object, pointer: str) -> object:
     current = document
     for part in pointer.split("/")[1:]:
         # Order matters (RFC 6901, 4): "~01" is "~1", not "/".
-        token = part.replace("~1", "/").replace("~0", "~")
+        step = part.replace("~1", "/").replace("~0", "~")
         if isinstance(current, Mapping):
-            current = current.get(token)
+            current = current.get(step)
         elif isinstance(current, list):
-            is_index = token.isascii() and token.isdigit() and (token == "0" or token[0] != "0")
-            if not is_index or len(token) > 9 or int(token) >= len(current):
+            is_index = step.isascii() and step.isdigit() and (step == "0" or step[0] != "0")
+            if not is_index or len(step) > 9 or int(step) >= len(current):
                 return None
-            current = current[int(token)]
+            current = current[int(step)]
         else:
             return None
     return current

@@ -1,9 +1,10 @@
 """What a decision is about and what it looks like: relation keys, columns, row filters.
 
-This file must not know how rules are written (`rule.py`) or combined (`decide.py`). SQL in a decision is
-an expression over *bare, quoted column names of the base relation*, `claim('name')` calls, `pg_catalog`
-functions, and, inside a subquery, a lookup table under an alias of its own. Hidden columns may occur: the
-expression is evaluated beside the base relation, before anything of the principal's.
+This file must not know how rules are written (`rule.py`) or combined (`decide.py`). SQL in a
+decision is an expression over *bare, quoted column names of the base relation*, `claim('name')`
+calls, `pg_catalog` functions, and, inside a subquery, a lookup table under an alias of its own.
+Hidden columns may occur: the expression is evaluated beside the base relation, before anything of
+the principal's.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ class VisibleColumn:
 class ColumnDecision:
     """How one visible column is shown.
 
-    `expression` None: the column as it is; otherwise SQL (see the module). `type_name` the declared result
-    type of the expression, None: the column's own. `mask` the mask's name, None when nothing is masked in
-    any row (an expression without a mask is a cast to the type that all of the principal's roles agree on).
+    `expression` None: the column as it is; otherwise SQL (see the module). `type_name` the declared
+    result type of the expression, None: the column's own. `mask` the mask's name, None when nothing
+    is masked in any row (an expression without a mask is a cast to the type that all of the
+    principal's roles agree on).
     """
 
     name: str
@@ -53,11 +55,12 @@ class ColumnDecision:
 class RelationDecision:
     """What a principal gets of one relation.
 
-    `row_filter` SQL boolean, `true` and `false` possible. `claims` names every `claim('…')` in filter and
-    masks, key slots included (`PolicySet.claim_value` gives the values). `rules` the names of the rules
-    applied, `lookups` the relations that the filter or a mask reads besides the base relation. `row_limit`
-    (rows) and `byte_limit` (bytes) cap one statement's result, None: no cap. `valid_until` (unix seconds)
-    is the instant after which the decision must be made again, None: only when identity or policy change.
+    `row_filter` SQL boolean, `true` and `false` possible. `claims` names every `claim('…')` in
+    filter and masks, key slots included (`PolicySet.claim_value` gives the values). `rules` the
+    names of the rules applied, `lookups` the relations that the filter or a mask reads besides the
+    base relation. `row_limit` (rows) and `byte_limit` (bytes) cap one statement's result, None: no
+    cap. `valid_until` (unix seconds) is the instant after which the decision must be made again,
+    None: only when identity or policy change.
     """
 
     key: RelationKey

@@ -1,8 +1,8 @@
 """A value that must never be printed, and the one way to look at it.
 
 This file must not know what secrets are for. INVARIANT I8: no secret has a printable form. `repr`,
-`str`, `format`, pickling and JSON encoding all give a fixed text or an error; only `reveal()` gives the
-value, and a test lists the places that may call it.
+`str`, `format`, pickling and JSON encoding all give a fixed text or an error; only `reveal()` gives
+the value, and a test lists the places that may call it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Secret(Generic[Value]):
     __slots__ = ("_value",)
 
     def __init__(self, value: Value) -> None:
-        self._value = value
+        self._value: Value = value
 
     def reveal(self) -> Value:
         """The value itself. Every call site is listed in a test."""
