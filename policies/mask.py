@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from policies import expression as tree
 from policies.expression import Expression, cast, quote_identifier, quote_text, to_sql
@@ -167,7 +168,7 @@ class EmailMask(Mask):
         # Free text around an "@" must not pass for a domain, so the domain's alphabet is checked.
         alphabet = quote_text("abcdefghijklmnopqrstuvwxyz0123456789.-")
         foreign = f"pg_catalog.translate(pg_catalog.lower({domain}), {alphabet}, '')"
-        shown = f"pg_catalog.\"left\"({text}, 1) || {fill}"
+        shown = f'pg_catalog."left"({text}, 1) || {fill}'
         if self.keep_domain:
             shown += f" || '@' || {domain}"
         return (
@@ -302,10 +303,13 @@ class NoiseMask(Mask):
     def sql(self, context: MaskContext) -> str:
         parts = [cast(quote_identifier(name), "text") for name in self.row_key]
         # The length in front keeps ('1', '23') and ('12', '3') apart.
-        framed = [f"{cast(f'pg_catalog.length({part})', 'text')} || ':' || {part}" for part in
-        parts] digest = hmac_hex_sql(f"({' || '.join(framed)})", self.key, self._domain(context))
+        framed = [
+            f"{cast(f'pg_catalog.length({part})', 'text')} || ':' || {part}" for part in parts
+        ]
+        digest = hmac_hex_sql(f"({' || '.join(framed)})", self.key, self._domain(context))
         number, amount = cast(context.sql, "numeric"), cast(quote_text(self.amount), "numeric")
-        noise = f"{fraction_sql(digest)} * {amount}" if self.is_percent:
+        noise = f"{fraction_sql(digest)} * {amount}"
+        if self.is_percent:
             noise = f"{number} * {noise} / 100"
         shown = f"pg_catalog.round({number} + {noise}, {self.digits})"
         return f"CASE WHEN {_within_limit(number)} THEN {shown} END"
@@ -426,6 +430,8 @@ def is_as_strict(one: Mask, other: Mask, order: Sequence[str]) -> bool:
             fine, coarse = DATE_UNITS.index(other.unit), DATE_UNITS.index(one.unit)
             has_week = "week" in (one.unit, other.unit) and other.unit != "day"
             return coarse > fine and not has_week and one.column_type == other.column_type
+        case NumberMask(), NumberMask():
+            return Decimal(one.bucket) % Decimal(other.bucket) == 0
         case _:
             return False
 
