@@ -16,9 +16,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
-from policies.model import RelationKey
+from policies.model import RelationKey, VisibleColumn
 
 SUGGESTION_NAMES_MAX: Final = 5_000  # names compared for one suggestion: some 10 ms of difflib
 SUGGESTION_SIMILARITY_MIN: Final = 0.7  # "custmers" suggests "customers"; "orders" nothing
@@ -115,7 +115,8 @@ class TypeDefinition:
 
     `kind` is typtype; `category` typcategory; `labels` of an enum; `attributes` of a composite;
     `base_type_oid`, `base_type_name`, `not_null` of a domain; `extension` the one that owns it.
-    `size` is typlen: bytes, or -1 for a varying length.
+    `size` is typlen: bytes, or -1 for a varying length. `is_row_type`: it is a table's own row, so
+    telling its attributes would tell that table.
     """
 
     oid: int
@@ -130,6 +131,7 @@ class TypeDefinition:
     base_type_oid: int = 0
     base_type_name: str | None = None
     not_null: bool = False
+    is_row_type: bool = False
     extension: str | None = None
     comment: str | None = None
 
@@ -148,7 +150,6 @@ class Relation:
     columns: tuple[Column, ...]
     oid: int = 0
     primary_key: tuple[str, ...] = ()
-    primary_key_name: str | None = None
     unique_keys: tuple[tuple[str, ...], ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     comment: str | None = None
@@ -186,13 +187,6 @@ class SourceCatalog:
             for key, relation in self.relations.items()
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-class VisibleColumn(NamedTuple):
-    """A column that a class may see; `type_name` its mask's declared type, None: its own."""
-
-    name: str
-    type_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -341,7 +335,7 @@ def class_catalog(
     comments: dict[str, str | None] = {}
     for catalog in catalogs:
         seen = []
-        for key in sorted(visible, key=lambda key: (key.schema, key.name)):
+        for key in sorted(visible):
             relation = catalog.relations.get(key)
             if relation is None:
                 continue
@@ -378,7 +372,8 @@ def _needed_types(
             continue
         needed[definition.oid] = definition
         pending.append(definition.base_type_oid)
-        pending.extend(attribute.type_oid for attribute in definition.attributes)
+        if not definition.is_row_type:
+            pending.extend(attribute.type_oid for attribute in definition.attributes)
     return dict(sorted(needed.items()))
 
 
@@ -388,8 +383,7 @@ def _told(relation: VisibleRelation) -> list[object]:
     return [
         base.source, base.schema, base.name, base.kind, base.comment,
         [repr(column) for column in relation.columns],
-        relation.primary_key, base.primary_key_name if relation.primary_key else None,
-        relation.unique_keys,
+        relation.primary_key, relation.unique_keys,
         [repr(key) for key in base.foreign_keys if relation.has_clear(key.columns)],
     ]  # fmt: skip
 
