@@ -3,7 +3,7 @@
 This file must not know the order in which messages may come (`phase.py`) nor any socket. It holds
 the session's messages and gathers those of the start from `frontend_start`: import from here.
 `encode()` returns the whole message; `decode(body)` takes what follows the length field. Parse,
-Bind, Describe and Execute are read by hand with `unpack_from`: they are the hot path of every driver.
+Bind, Describe and Execute are read by hand with `unpack_from`: they are every driver's hot path.
 Formats: PostgreSQL documentation, §54.7.
 """
 

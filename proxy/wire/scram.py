@@ -118,7 +118,7 @@ class ScramClient:
         """
         assert self._first_bare, "first() comes before final()"
         assert not self._auth_message, "an exchange runs once"
-        match = _SERVER_FIRST.fullmatch(_ascii(server_first))
+        match = _SERVER_FIRST.fullmatch(_text(server_first))
         if match is None:
             raise _malformed()
         nonce, salt, iterations = match[1], _base64(match[2]), int(match[3])
@@ -143,7 +143,7 @@ class ScramClient:
     def verify(self, server_final: bytes) -> None:
         """Check the server's proof; AuthenticationFailure or ProtocolViolation if it is not one."""
         assert self._auth_message, "final() comes before verify()"
-        text = _ascii(server_final)
+        text = _text(server_final)
         if text.startswith("e="):
             raise AuthenticationFailure("the server refused the SCRAM exchange")
         if not text.startswith("v="):
@@ -194,7 +194,7 @@ class ScramServer:
         assert not self._server_first, "an exchange runs once"
         if mechanism not in self.mechanisms:
             raise ProtocolViolation("client selected an invalid SASL authentication mechanism")
-        match = _CLIENT_FIRST.fullmatch(_ascii(client_first or b""))
+        match = _CLIENT_FIRST.fullmatch(_text(client_first or b""))
         # An authorization identity ("a=…") is not supported by Postgres either; an extension ("m=")
         # before the user is mandatory to understand and never parses.
         if match is None or match[3]:
@@ -222,7 +222,7 @@ class ScramServer:
         """
         assert self._server_first, "first() comes before final()"
         server_first, self._server_first = self._server_first, b""
-        match = _CLIENT_FINAL.fullmatch(_ascii(client_final))
+        match = _CLIENT_FINAL.fullmatch(_text(client_final))
         if match is None:
             raise _malformed()
         proof = _base64(match[4])
@@ -255,10 +255,11 @@ def _printable_nonce(nonce: bytes) -> str:
     return base64.b64encode(nonce).decode()
 
 
-def _ascii(text: bytes) -> str:
-    """Read a SCRAM text. The one field that may be beyond ASCII is the user, which is ignored."""
+def _text(raw: bytes) -> str:
+    """Read a SCRAM text. The patterns above admit more than ASCII only in the user, which some
+    drivers send and Postgres ignores too, and in extensions."""
     try:
-        return text.decode("ascii")
+        return raw.decode()
     except UnicodeDecodeError:
         raise _malformed() from None
 
