@@ -148,8 +148,10 @@ class ClaimMapping:
         """The claims that somebody has to fetch, by name."""
         return {name: source for name, source in self.claims.items() if source.lookup}
 
-    def identify(self, payload: Mapping[str, object]) -> Identity:
+    def identify(self, payload: Mapping[str, object], skew_seconds: float = 0.0) -> Identity:
         """The identity of a payload whose signature and times have been verified.
+
+        It expires `skew_seconds` after the token, as long as the token was accepted.
 
         Raises TokenRefused without a usable subject or expiry, ClaimRefused for a value of the
         wrong type.
@@ -168,7 +170,7 @@ class ClaimMapping:
             claims={
                 name: self._claim(name, source, payload) for name, source in self.claims.items()
             },
-            expires_at=float(expires_at),
+            expires_at=float(expires_at) + skew_seconds,
         )
 
     def _claim(self, name: str, source: ClaimSource, payload: Mapping[str, object]) -> ClaimValue:

@@ -296,7 +296,8 @@ class NoiseMask(Mask):
     def accepts(self) -> frozenset[str]:
         return NUMBER_TYPES
 
-    def _domain(self, context: MaskContext) -> str:
+    def domain_of(self, context: MaskContext) -> str:
+        """What the key is derived for."""
         # Never shared with a pseudonym: known noise would then give away hashes of row keys.
         return f"noise:{context.relation}.{context.column}"
 
@@ -306,7 +307,7 @@ class NoiseMask(Mask):
         framed = [
             f"{cast(f'pg_catalog.length({part})', 'text')} || ':' || {part}" for part in parts
         ]
-        digest = hmac_hex_sql(f"({' || '.join(framed)})", self.key, self._domain(context))
+        digest = hmac_hex_sql(f"({' || '.join(framed)})", self.key, self.domain_of(context))
         number, amount = cast(context.sql, "numeric"), cast(quote_text(self.amount), "numeric")
         noise = f"{fraction_sql(digest)} * {amount}"
         if self.is_percent:
@@ -315,7 +316,7 @@ class NoiseMask(Mask):
         return f"CASE WHEN {_within_limit(number)} THEN {shown} END"
 
     def claims(self, context: MaskContext) -> frozenset[str]:
-        return frozenset(slot.name for slot in slots(self.key, self._domain(context)))
+        return frozenset(slot.name for slot in slots(self.key, self.domain_of(context)))
 
     def columns(self, context: MaskContext) -> frozenset[str]:
         return frozenset({context.column, *self.row_key})
