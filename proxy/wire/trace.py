@@ -18,7 +18,7 @@ from proxy.wire import backend, frontend
 from proxy.wire.batch import CopyBatch, RowBatch
 from proxy.wire.message import BackendMessage, FrontendMessage, Message
 
-_SECRET: Final = "SECRET"
+_REDACTED: Final = "REDACTED"
 _HIDDEN: Final = "NNNN"
 # Fields of an error that name a place in the server's source.
 _SOURCE_PLACE: Final = frozenset("FLR")
@@ -158,7 +158,7 @@ def _notification(message: backend.NotificationResponse, is_regression: bool) ->
 def _key(
     message: backend.BackendKeyData | frontend.CancelRequest, is_regression: bool
 ) -> list[str]:
-    return [_HIDDEN if is_regression else str(message.process_id), _SECRET]
+    return [_HIDDEN if is_regression else str(message.process_id), _REDACTED]
 
 
 def _copy_start(message: backend.CopyOutResponse | backend.CopyInResponse, _: bool) -> list[str]:
@@ -172,9 +172,9 @@ def _copy_data(message: frontend.CopyData | backend.CopyData, _: bool) -> list[s
 _FIELDS: Final[Mapping[type[Message], Fields]] = {
     frontend.StartupMessage: _startup,
     frontend.CancelRequest: _key,
-    frontend.PasswordMessage: lambda message, _: [_SECRET],
-    frontend.SASLInitialResponse: lambda message, _: [_string(message.mechanism), _SECRET],
-    frontend.SASLResponse: lambda message, _: [_SECRET],
+    frontend.PasswordMessage: lambda message, _: [_REDACTED],
+    frontend.SASLInitialResponse: lambda message, _: [_string(message.mechanism), _REDACTED],
+    frontend.SASLResponse: lambda message, _: [_REDACTED],
     frontend.Query: lambda message, _: [_string(message.sql)],
     frontend.Parse: _parse,
     frontend.Bind: _bind,
@@ -185,8 +185,8 @@ _FIELDS: Final[Mapping[type[Message], Fields]] = {
     frontend.CopyData: _copy_data,
     frontend.CopyFail: lambda message, _: [_string(message.reason)],
     backend.AuthenticationSASL: lambda message, _: [_string(name) for name in message.mechanisms],
-    backend.AuthenticationSASLContinue: lambda message, _: [_SECRET],
-    backend.AuthenticationSASLFinal: lambda message, _: [_SECRET],
+    backend.AuthenticationSASLContinue: lambda message, _: [_REDACTED],
+    backend.AuthenticationSASLFinal: lambda message, _: [_REDACTED],
     backend.NegotiateProtocolVersion: _negotiate,
     backend.BackendKeyData: _key,
     backend.ParameterStatus: lambda message, _: [_string(message.name), _string(message.value)],

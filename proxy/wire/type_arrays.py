@@ -21,12 +21,18 @@ _LENGTH = struct.Struct(">i")
 _INT4_MAX: Final = 0x7FFF_FFFF
 _NULL_LENGTH: Final = b"\xff\xff\xff\xff"
 
+_SPACE: Final = " \t\n\r\v\f"
+
 # A text element needs quotes if it is empty, looks like NULL, or holds what has a meaning.
-_NEEDS_QUOTES = re.compile(r'[{},"\\\s]')
+# White space is that of C's isspace; Unicode's other spaces are ordinary characters to Postgres.
+_NEEDS_QUOTES = re.compile(r'[{},"\\ \t\n\r\v\f]')
 _ESCAPED = re.compile(r'(["\\])')
 _BOUNDS = re.compile(r"\[([+-]?[0-9]{1,10}):([+-]?[0-9]{1,10})\]=")
 # Possessive throughout: a hostile literal must not make the matcher try again and again.
-_ELEMENT = re.compile(r'\s*+(?:"((?:[^"\\]|\\.)*+)"|((?:[^"\\{},]|\\.)++))\s*+([,}])', re.DOTALL)
+_ELEMENT = re.compile(
+    r'[ \t\n\r\v\f]*+(?:"((?:[^"\\]|\\.)*+)"[ \t\n\r\v\f]*+|((?:[^"\\{},]|\\.)++))([,}])',
+    re.DOTALL,
+)
 _UNESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
@@ -69,7 +75,7 @@ def to_binary(text: str, element_oid: int, element_to_binary: Callable[[str], by
 
     Raises InvalidValue: 22P02 for a literal that does not parse, and what the element raises.
     """
-    literal = text.strip(" \t\n\r\v\f")
+    literal = text.strip(_SPACE)
     lower, upper = 1, None
     bounds = _BOUNDS.match(literal)
     if bounds is not None:
@@ -127,7 +133,7 @@ def _split(literal: str) -> list[str | None]:
     """Return the elements of `{…}`, unquoted, None for NULL."""
     if not literal.startswith("{") or not literal.endswith("}"):
         raise invalid("array")
-    if not literal[1:-1].strip():
+    if not literal[1:-1].strip(_SPACE):
         return []
     values: list[str | None] = []
     position = 1
@@ -148,7 +154,7 @@ def _unquoted(quoted: str | None, bare: str | None) -> str | None:
     if quoted is not None:
         return _UNESCAPE.sub(r"\1", quoted)
     assert bare is not None, "an element is either quoted or bare"
-    word = bare.rstrip()
+    word = bare.rstrip(_SPACE)
     if word.upper() == "NULL":
         return None
     if not word:

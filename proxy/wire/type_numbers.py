@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Final
 
 from proxy.wire.type_values import fixed, invalid, invalid_binary, out_of_range
@@ -63,8 +64,8 @@ _FLOAT_NAMES: Final = {
 def _float(type_name: str, layout: struct.Struct, *, digits_max: int, plain_exponent: int) -> Codec:
     """Make the codec of a binary float.
 
-    Output is the shortest digits that read back to the same number. Postgres writes them plainly
-    while the decimal exponent is in -4..`plain_exponent` - 1 (float8out: 15, float4out: 6).
+    Postgres writes plainly while the decimal exponent is in -4..`plain_exponent` - 1 (float8out:
+    15, float4out: 6).
     """
 
     def to_text(data: bytes) -> str:
@@ -73,12 +74,12 @@ def _float(type_name: str, layout: struct.Struct, *, digits_max: int, plain_expo
             return "NaN"
         if number in (float("inf"), float("-inf")):
             return "Infinity" if number > 0 else "-Infinity"
-        for precision in range(digits_max):
-            candidate = f"{number:.{precision}e}"
-            if layout.pack(float(candidate)) == data:
-                break
-        mantissa, _, exponent = candidate.partition("e")
-        return _write_float(mantissa, int(exponent), plain_exponent)
+        sign = "-" if data[0] & 0x80 else ""
+        if number == 0:
+            return f"{sign}0"
+        below, above = _neighbours(data, layout)
+        digits, exponent = _shortest(abs(number), below, above, digits_max)
+        return sign + _write_float(digits, exponent, plain_exponent)
 
     def to_binary(text: str) -> bytes:
         word = text.strip(_SPACE)
@@ -102,16 +103,51 @@ def _float(type_name: str, layout: struct.Struct, *, digits_max: int, plain_expo
     return to_text, to_binary
 
 
-def _write_float(mantissa: str, exponent: int, plain_exponent: int) -> str:
-    sign = "-" if mantissa.startswith("-") else ""
-    digits = mantissa.lstrip("-").replace(".", "").rstrip("0") or "0"
+def _neighbours(data: bytes, layout: struct.Struct) -> tuple[Fraction, Fraction]:
+    """Return the numbers next to the magnitude of a binary float that is neither 0 nor infinite."""
+
+    def at(pattern: int) -> Fraction:
+        return Fraction(layout.unpack(pattern.to_bytes(layout.size, "big"))[0])
+
+    # Without the sign, patterns count upwards as the numbers do.
+    pattern = int.from_bytes(data, "big") & ((1 << (8 * layout.size - 1)) - 1)
+    below = at(pattern - 1)
+    try:
+        return below, at(pattern + 1)
+    except OverflowError:
+        # Above the largest number is infinity; the gap is as wide as the one below.
+        return below, 2 * at(pattern) - below
+
+
+def _shortest(number: float, below: Fraction, above: Fraction, digits_max: int) -> tuple[str, int]:
+    """Return the fewest decimal digits that mean `number` and no neighbour, and their exponent.
+
+    The digits must lie strictly between the half-ways to the numbers `below` and `above`: Postgres
+    does not rely on a reader's rule for ties (d2s.c), as `repr` does. Of several, the closest.
+    """
+    exact = Fraction(number)
+    low, high = (exact + below) / 2, (exact + above) / 2
+    # Forty digits tell any float from a power of ten, so this exponent was not rounded up.
+    exponent = int(f"{number:.40e}".partition("e")[2])
+    for precision in range(1, digits_max + 1):
+        unit = Fraction(10) ** (exponent - precision + 1)
+        floor = exact // unit
+        candidates = [digits for digits in (floor, floor + 1) if low < digits * unit < high]
+        if candidates:
+            break
+    closest = min(candidates, key=lambda digits: abs(digits * unit - exact))
+    text = str(closest)
+    return text.rstrip("0"), exponent + len(text) - precision
+
+
+def _write_float(digits: str, exponent: int, plain_exponent: int) -> str:
     if not -4 <= exponent < plain_exponent:
         fraction = f".{digits[1:]}" if len(digits) > 1 else ""
-        return f"{sign}{digits[0]}{fraction}e{exponent:+03d}"
+        return f"{digits[0]}{fraction}e{exponent:+03d}"
     if exponent < 0:
-        return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
+        return f"0.{'0' * (-exponent - 1)}{digits}"
     whole, fraction = digits[: exponent + 1].ljust(exponent + 1, "0"), digits[exponent + 1 :]
-    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+    return f"{whole}.{fraction}" if fraction else whole
 
 
 FLOAT4: Final = _float("real", struct.Struct(">f"), digits_max=9, plain_exponent=6)
