@@ -1,0 +1,354 @@
+"""Which statements may go on at all: an allow-list over every node of the tree (I3).
+
+The walk is generic: it visits every message that the grammar can produce, and a message type that no row
+of the table below names is refused. So a kind of node that a later PostgreSQL adds, or that this file
+forgot, is refused as well; nothing is reached by a hand-made visitor that may miss a field.
+
+What is decided here: statement kind, node kinds, functions, operators and types by name, and the *route*:
+a statement about the catalog runs on the shadow, any other on a source; one that mixes both is refused,
+for the shadow's tables are empty and would answer wrongly.
+
+This file must not know what exists for a principal; it asks `proxy.catalog.route` for catalog names only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from postgast import pg_query_pb2 as pb
+
+from proxy.catalog import route
+from proxy.faults import DeniedFault, Fault, UnsupportedFault
+from proxy.sql import tree
+from proxy.sql.allow import CLASSIFICATION
+from proxy.sql.classification import Kind as NameKind
+from proxy.sql.parse import Kind, Statement
+
+
+class Route(Enum):
+    """Where a statement is answered."""
+
+    DATA = auto()
+    CATALOG = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOptions:
+    """What COPY … TO STDOUT asks for; `options` are the client's own DefElem nodes, reviewed."""
+
+    format: str
+    options: tuple[tree.Node, ...]
+
+
+@dataclass(frozen=True)
+class Classified:
+    """A statement whose every node may be used. `query` is a SelectStmt that the next step owns."""
+
+    statement: Statement
+    query: tree.Node
+    route: Route
+    copy: CopyOptions | None = None
+
+
+# Message types without a rule of their own. Strings, integers and lists carry other nodes' parts.
+_PLAIN = frozenset(
+    """ResTarget ParamRef A_Const A_Star BoolExpr CollateClause SortBy WindowDef Alias NullTest
+    BooleanTest CaseExpr CaseWhen CoalesceExpr MinMaxExpr RowExpr A_ArrayExpr A_Indices WithClause
+    CTESearchClause CTECycleClause GroupingSet GroupingFunc SQLValueFunction List String Integer Float
+    Boolean BitString NamedArgExpr RangeSubselect RangeFunction JoinExpr SubLink ColumnDef
+    JsonObjectConstructor JsonArrayConstructor JsonArrayQueryConstructor JsonObjectAgg JsonArrayAgg
+    JsonAggConstructor JsonOutput JsonReturning JsonFormat JsonKeyValue JsonValueExpr JsonIsPredicate
+    JsonFuncExpr JsonBehavior JsonArgument JsonParseExpr JsonScalarExpr JsonSerializeExpr""".split()
+)
+
+
+@dataclass(slots=True)
+class _Facts:
+    """What the walk found out. `catalog_names` and `data_names` decide the route."""
+
+    statement: Statement
+    catalog_names: set[str] = field(default_factory=set)
+    relations: list[tree.Node] = field(default_factory=list)
+
+    def position(self, message: tree.Node) -> int | None:
+        location = getattr(message, "location", 0)
+        return self.statement.position(location) if location > 0 else None
+
+
+def classify(statement: Statement) -> Classified:
+    """Judge a statement of kind QUERY, COPY_TO or EXPLAIN_POLICY.
+
+    Raises: DeniedFault (42501) for what policy never allows, UnsupportedFault (0A000) for what this gate
+    does not do, Fault (42883, 42704) for a name that does not exist.
+    """
+    if statement.kind is Kind.COPY_TO:
+        query, copy = _copy_query(statement.node)
+    elif statement.kind in (Kind.QUERY, Kind.EXPLAIN_POLICY):
+        query, copy = statement.node, None
+    else:
+        raise refusal(statement)
+    facts = _Facts(statement)
+    _walk(query, facts)
+    return Classified(statement, query, _route(query, facts), copy)
+
+
+def refusal(statement: Statement) -> Fault:
+    """The answer to a statement kind that is never run."""
+    if statement.kind is Kind.WRITE:
+        return DeniedFault("permission denied: this gate is read-only")
+    if statement.kind is Kind.LISTEN_NOTIFY:
+        return UnsupportedFault("LISTEN and NOTIFY are not supported")
+    if statement.kind is Kind.EXPLAIN:
+        return UnsupportedFault(
+            "EXPLAIN is not supported: a plan tells of hidden rows",
+            hint="EXPLAIN POLICY <query> shows which rules apply.",
+        )
+    return DeniedFault("permission denied: this kind of statement is not allowed")
+
+
+# The walk
+
+
+def _walk(root: tree.Node, facts: _Facts) -> None:
+    stack = [root]
+    while stack:
+        message = stack.pop()
+        name = message.DESCRIPTOR.name
+        if name not in _PLAIN:
+            rule = _RULES.get(name)
+            if rule is None:
+                raise UnsupportedFault(
+                    f"{name} is not supported", position=facts.position(message)
+                )
+            rule(message, facts)
+        stack.extend(tree.children(message))
+
+
+def _select(message: tree.Node, facts: _Facts) -> None:
+    if message.HasField("into_clause"):
+        raise DeniedFault("permission denied: SELECT INTO writes a table")
+    if message.locking_clause:
+        raise UnsupportedFault("row locks (FOR UPDATE, FOR SHARE) are not supported")
+
+
+def _with_query(message: tree.Node, facts: _Facts) -> None:
+    if not message.ctequery.HasField("select_stmt"):
+        raise DeniedFault(
+            "permission denied: this gate is read-only", position=facts.position(message)
+        )
+
+
+def _relation(message: tree.Node, facts: _Facts) -> None:
+    if message.relpersistence not in ("p", ""):
+        raise UnsupportedFault("temporary tables are not supported")
+    facts.relations.append(message)
+
+
+def _sample(message: tree.Node, facts: _Facts) -> None:
+    raise UnsupportedFault("TABLESAMPLE is not supported: a sample tells of hidden rows")
+
+
+def _xml(message: tree.Node, facts: _Facts) -> None:
+    raise UnsupportedFault("XML functions are not supported", position=facts.position(message))
+
+
+def _column(message: tree.Node, facts: _Facts) -> None:
+    last = message.fields[-1]
+    if last.HasField("string") and len(message.fields) == 1:
+        return
+    if len(message.fields) > 4:
+        raise Fault("improper qualified name (too many dotted names)", sqlstate="42601")
+
+
+def _function(message: tree.Node, facts: _Facts) -> None:
+    names = tree.names(message.funcname)
+    verdict = CLASSIFICATION.function(names[-1], len(message.args))
+    shown = ".".join(names)
+    if len(names) > 2 or (len(names) == 2 and names[0] != verdict.schema):
+        verdict_kind = NameKind.UNKNOWN
+    else:
+        verdict_kind = verdict.kind
+    match verdict_kind:
+        case NameKind.ALLOWED | NameKind.IDENTITY:
+            return
+        case NameKind.CATALOG:
+            facts.catalog_names.add(f"function {shown}()")
+        case NameKind.UNKNOWN:
+            return  # the shadow gives PostgreSQL's own "does not exist"; `identity.settle` insists
+        case _:
+            raise DeniedFault(
+                f"permission denied for function {shown}",
+                detail=verdict.reason,
+                position=facts.position(message),
+            )
+
+
+def _indirection(message: tree.Node, facts: _Facts) -> None:
+    """`(value).name` reads a field, or calls the function `name` with the value (functional notation)."""
+    for part in message.indirection:
+        if not part.HasField("string"):
+            continue
+        name = part.string.sval
+        verdict = CLASSIFICATION.function(name, 1)
+        if CLASSIFICATION.is_function(name) and verdict.kind is not NameKind.ALLOWED:
+            raise DeniedFault(f"permission denied for function {name}", detail=verdict.reason)
+
+
+_LIKE_KINDS = {pb.AEXPR_LIKE, pb.AEXPR_ILIKE, pb.AEXPR_SIMILAR}
+
+
+def _operator(message: tree.Node, facts: _Facts) -> None:
+    names = tree.names(message.name)
+    if message.kind in _LIKE_KINDS or not names:
+        return
+    if message.kind in (
+        pb.AEXPR_BETWEEN, pb.AEXPR_NOT_BETWEEN, pb.AEXPR_BETWEEN_SYM, pb.AEXPR_NOT_BETWEEN_SYM,
+    ):  # fmt: skip
+        return
+    _judge_operator(names, message, facts)
+
+
+def _sub_link_operator(message: tree.Node, facts: _Facts) -> None:
+    if message.oper_name:
+        _judge_operator(tree.names(message.oper_name), message, facts)
+
+
+def _sort_operator(message: tree.Node, facts: _Facts) -> None:
+    if message.use_op:
+        _judge_operator(tree.names(message.use_op), message, facts)
+
+
+def _judge_operator(names: tuple[str, ...], message: tree.Node, facts: _Facts) -> None:
+    verdict = CLASSIFICATION.operator(names[-1])
+    is_at_home = len(names) == 1 or (len(names) == 2 and names[0] == verdict.schema)
+    if not verdict.is_allowed or not is_at_home:
+        raise DeniedFault(
+            f"permission denied for operator {'.'.join(names)}", position=facts.position(message)
+        )
+
+
+def _type(message: tree.Node, facts: _Facts) -> None:
+    if message.setof or message.pct_type:
+        raise UnsupportedFault("SETOF and %TYPE are not supported", position=facts.position(message))
+    names = tree.names(message.names)
+    verdict = CLASSIFICATION.type(names[-1])
+    if len(names) == 2 and names[0] != "pg_catalog":
+        return  # a type of a source: the shadow has only those the principal may name
+    match verdict.kind:
+        case NameKind.CATALOG:
+            facts.catalog_names.add(f"type {names[-1]}")
+        case NameKind.REFUSED:
+            raise DeniedFault(
+                f"permission denied for type {names[-1]}",
+                detail=verdict.reason,
+                position=facts.position(message),
+            )
+
+
+def _cast(message: tree.Node, facts: _Facts) -> None:
+    names = tree.names(message.type_name.names)
+    if CLASSIFICATION.type(names[-1]).kind is NameKind.LITERAL:
+        if not message.arg.a_const.HasField("sval"):
+            facts.catalog_names.add(f"type {names[-1]}")
+
+
+_RULES: dict[str, Callable[[tree.Node, _Facts], None]] = {
+    "SelectStmt": _select,
+    "CommonTableExpr": _with_query,
+    "RangeVar": _relation,
+    "RangeTableSample": _sample,
+    "XmlExpr": _xml,
+    "XmlSerialize": _xml,
+    "RangeTableFunc": _xml,
+    "ColumnRef": _column,
+    "FuncCall": _function,
+    "A_Indirection": _indirection,
+    "A_Expr": _operator,
+    "SubLink": _sub_link_operator,
+    "SortBy": _sort_operator,
+    "TypeName": _type,
+    "TypeCast": _cast,
+}
+_PLAIN = _PLAIN - _RULES.keys()
+
+
+# Route
+
+
+def _route(query: tree.Node, facts: _Facts) -> Route:
+    """CATALOG if anything but the catalog would have to answer for the catalog; never both."""
+    bases = base_relations(query)
+    catalog = [base for base in bases if route.is_catalog_relation(base.schemaname, base.relname)]
+    if not catalog and not facts.catalog_names:
+        return Route.DATA
+    if len(catalog) != len(bases):
+        raise UnsupportedFault(
+            "a statement may read the catalog or data, not both at once",
+            hint="Query the catalog and the data in two statements.",
+        )
+    return Route.CATALOG
+
+
+def base_relations(query: tree.Node) -> list[tree.Node]:
+    """The RangeVar messages of a query that mean relations, not WITH names, by exact scoping."""
+    found: list[tree.Node] = []
+    _collect(query, frozenset(), found)
+    return found
+
+
+def _collect(message: tree.Node, with_names: frozenset[str], found: list[tree.Node]) -> None:
+    if message.DESCRIPTOR.name == "RangeVar":
+        if message.schemaname or message.relname not in with_names:
+            found.append(message)
+        return
+    if message.DESCRIPTOR.name != "SelectStmt" or not message.HasField("with_clause"):
+        for child in tree.children(message):
+            _collect(child, with_names, found)
+        return
+    expressions = [item.common_table_expr for item in message.with_clause.ctes]
+    inner = with_names
+    if message.with_clause.recursive:
+        inner = with_names | {expression.ctename for expression in expressions}
+    for expression in expressions:
+        _collect(expression.ctequery.select_stmt, inner, found)
+        inner = inner | {expression.ctename}
+    for child in tree.children(message):
+        if child.DESCRIPTOR.name != "WithClause":
+            _collect(child, inner, found)
+
+
+# COPY
+
+_COPY_OPTIONS = frozenset(
+    {"format", "delimiter", "null", "header", "quote", "escape", "force_quote", "encoding"}
+)
+_COPY_FORMATS = frozenset({"text", "csv", "binary"})
+
+
+def _copy_query(node: tree.Node) -> tuple[tree.Node, CopyOptions]:
+    if node.is_program or node.filename:
+        raise DeniedFault("permission denied: COPY to a file or program is not allowed")
+    format_name = "text"
+    for option in node.options:
+        element = option.def_elem
+        if element.defname not in _COPY_OPTIONS:
+            raise UnsupportedFault(f'COPY option "{element.defname}" is not supported')
+        if element.defname == "format":
+            format_name = element.arg.string.sval
+        if element.defname == "encoding" and element.arg.string.sval.upper() not in ("UTF8", "UTF-8"):
+            raise UnsupportedFault("COPY in another encoding than UTF8 is not supported")
+    if format_name not in _COPY_FORMATS:
+        raise Fault(f'COPY format "{format_name}" not recognized', sqlstate="22023")
+    if node.HasField("relation"):
+        query = tree.select()
+        columns = [tree.column(attribute.string.sval) for attribute in node.attlist]
+        star = pb.Node(column_ref=pb.ColumnRef(fields=[pb.Node(a_star=pb.A_Star())]))
+        query.target_list.extend(tree.target(column) for column in columns or [star])
+        query.from_clause.append(tree.wrap(node.relation))
+    elif node.query.HasField("select_stmt"):
+        query = node.query.select_stmt
+    else:
+        raise DeniedFault("permission denied: this gate is read-only")
+    return query, CopyOptions(format_name, tuple(node.options))

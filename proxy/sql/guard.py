@@ -1,0 +1,412 @@
+"""Rewrite a bound statement so that every relation in it is filtered, masked and, where needed, fenced.
+
+Each base relation becomes `(SELECT visible and masked columns FROM schema.relation WHERE filter) AS alias`;
+a level that `fence` marked becomes a core closed by OFFSET 0 with the rest above it. Claims are parameters
+after the client's own; where a protocol has none (COPY) `claim_literals` asks for typed literals.
+
+Two passes over a tree that this file owns. First references are renamed in place (a reference is found
+by the identity of its message, which lasts until something is copied); then levels are rebuilt from the
+inside out by copying. INVARIANT I2: `Rewritten` is constructed here only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from postgast import pg_query_pb2 as pb
+
+from policies.model import RelationDecision, RelationKey
+from proxy.faults import InternalFault, UnsupportedFault
+from proxy.sql import tree
+from proxy.sql.fence import Fences, LevelFence
+from proxy.sql.grouping import add_dependent_columns
+from proxy.sql.plan import ClaimSlot
+from proxy.sql.scope import Bound, Entry, Item, ItemKind, Output, Ref, RefKind, Select
+
+Decide = Callable[[RelationKey], RelationDecision]
+
+PARAMETERS_MAX = 65_535  # a Bind message counts its parameters in 16 bits
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedRelation:
+    """One relation of the statement and the decision that its guard carries out."""
+
+    key: RelationKey
+    decision: RelationDecision
+    column_names: tuple[str, ...]
+    is_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A guarded statement, not yet verified.
+
+    `node` the SelectStmt, `sql` its text, `guards` one per relation reference in no fixed order,
+    `claim_slots` in parameter order after `parameter_count` parameters of the client's.
+    """
+
+    node: tree.Node
+    sql: str
+    guards: tuple[GuardedRelation, ...]
+    claim_slots: tuple[ClaimSlot, ...]
+    parameter_count: int
+    pattern_parameters: frozenset[int]
+    fence_count: int
+    claim_literals: Mapping[str, str | None] | None = None
+
+
+def guard(
+    bound: Bound,
+    fences: Fences,
+    decide: Decide,
+    *,
+    parameter_count: int,
+    pattern_parameters: frozenset[int] = frozenset(),
+    claim_literals: Mapping[str, str | None] | None = None,
+) -> Rewritten:
+    """Rewrite `bound.node` in place and print it.
+
+    `decide` gives the decision for a relation (raises what denies it). `claim_literals`: claim texts to
+    print instead of parameters. Raises: UnsupportedFault, InternalFault, and whatever `decide` raises.
+    """
+    guarding = _Guarding(bound, fences, decide, parameter_count, claim_literals)
+    guarding.rename_references()
+    guarding.rebuild()
+    if parameter_count + len(guarding.slots) > PARAMETERS_MAX:
+        raise UnsupportedFault("too many parameters", sqlstate="54023")
+    return Rewritten(
+        bound.node,
+        tree.print_tree(bound.node),
+        tuple(guarding.guards),
+        tuple(guarding.slots.values()),
+        parameter_count,
+        pattern_parameters,
+        fences.count,
+        claim_literals,
+    )
+
+
+class _Guarding:
+    def __init__(
+        self,
+        bound: Bound,
+        fences: Fences,
+        decide: Decide,
+        parameter_count: int,
+        claim_literals: Mapping[str, str | None] | None,
+    ) -> None:
+        self.bound = bound
+        self.fences = fences
+        self.decide = decide
+        self.parameter_count = parameter_count
+        self.claim_literals = claim_literals
+        self.slots: dict[str, ClaimSlot] = {}
+        self.guards: list[GuardedRelation] = []
+        self.cores: dict[int, _Core] = {}
+        self.prefix = _unused_prefix(bound.node)
+
+    # First pass: names
+
+    def rename_references(self) -> None:
+        number = 0
+        for item in self.bound.items:
+            if item.kind is ItemKind.RELATION:
+                number += 1
+                _settle_alias(item, f"{self.prefix}r{number}")
+        levels = self.bound.levels()
+        for select in levels:
+            add_dependent_columns(self.bound, select)
+        for select in levels:
+            plan = self.fences.levels.get(id(select))
+            if plan is not None and plan.has_core:
+                core = _Core(select, plan, f"{self.prefix}{len(self.cores)}")
+                core.export_references()
+                self.cores[id(select)] = core
+
+    # Second pass: shape, innermost levels first
+
+    def rebuild(self) -> None:
+        for select in reversed(self.bound.levels()):
+            for item in select.items:
+                if item.kind is ItemKind.RELATION:
+                    self._replace(item)
+            core = self.cores.get(id(select))
+            if core is not None:
+                core.rebuild()
+
+    def _replace(self, item: Item) -> None:
+        assert item.relation is not None
+        relation = item.node.range_var
+        decision = self.decide(item.relation.relation.key)
+        names = tuple(column.name for column in item.relation.columns)
+        if names != tuple(column.name for column in decision.columns):
+            raise InternalFault("catalog and policy disagree about the columns of a relation")
+        query = self._guard_query(item, decision, is_only=not relation.inh)
+        if id(item) in self.fences.relations:
+            query.limit_offset.CopyFrom(tree.integer(0))
+            query.limit_option = pb.LIMIT_OPTION_COUNT
+        column_names = tree.names(relation.alias.colnames) if relation.HasField("alias") else ()
+        replacement = tree.subselect(query, item.name, column_names)
+        item.node.Clear()
+        item.node.CopyFrom(replacement)
+        self.guards.append(
+            GuardedRelation(item.relation.relation.key, decision, names, not relation.inh)
+        )
+
+    def _guard_query(self, item: Item, decision: RelationDecision, *, is_only: bool) -> tree.Node:
+        assert item.relation is not None
+        query = tree.select()
+        for column in decision.columns:
+            if column.expression is None:
+                query.target_list.append(tree.target(tree.column(column.name)))
+            else:
+                mask = self._expression(column.expression, decision)
+                query.target_list.append(tree.target(mask, column.name))
+        base = item.relation.relation
+        query.from_clause.append(
+            pb.Node(
+                range_var=pb.RangeVar(
+                    schemaname=base.schema, relname=base.name, inh=not is_only, relpersistence="p"
+                )
+            )
+        )
+        if decision.row_filter != "true":
+            query.where_clause.CopyFrom(self._expression(decision.row_filter, decision))
+        return query
+
+    def _expression(self, text: str, decision: RelationDecision) -> tree.Node:
+        node = tree.copy(policy_expression(text))
+        for call in claim_calls(node):
+            name = claim_name(call.func_call)
+            value = self._claim(name, decision)
+            call.Clear()
+            call.CopyFrom(value)
+        return node
+
+    def _claim(self, name: str, decision: RelationDecision) -> tree.Node:
+        claim_type = decision.claim_types.get(name)
+        if claim_type is None:
+            raise InternalFault("a policy expression uses a claim that its decision does not list")
+        if self.claim_literals is not None:
+            if name not in self.slots:
+                self.slots[name] = ClaimSlot(name, claim_type.name, claim_type.oid)
+            text = self.claim_literals[name]
+            literal = tree.null() if text is None else tree.constant(text)
+            return tree.cast(literal, claim_type.name)
+        if name not in self.slots:
+            self.slots[name] = ClaimSlot(name, claim_type.name, claim_type.oid)
+        number = self.parameter_count + 1 + list(self.slots).index(name)
+        return tree.cast(tree.parameter(number), claim_type.name)
+
+
+class _Core:
+    """The rebuilding of one fenced level: what the core exports, and what remains above it."""
+
+    def __init__(self, select: Select, plan: LevelFence, name: str) -> None:
+        self.select = select
+        self.plan = plan
+        self.name = name
+        self.exports: dict[int | str, tuple[str, tree.Node]] = {}
+        self.inside = {id(item) for unit in plan.inside for item in unit.items}
+        self.star_targets: dict[int, list[tree.Node]] = {}
+
+    def export_references(self) -> None:
+        """Point every reference from outside the core to a column that the core exports."""
+        places = [unit.node for unit in self.plan.inside] + self.plan.inside_conditions
+        within = {
+            id(message)
+            for place in places
+            for message in tree.walk(place)
+            if message.DESCRIPTOR.name == "ColumnRef"
+        }
+        for ref in self.select.refs:
+            if id(ref.message) in within:
+                continue
+            if ref.kind is RefKind.STAR:
+                self._expand_star(ref)
+            elif ref.kind is RefKind.WHOLE_ROW:
+                self._export_row(ref)
+            elif ref.entry is not None and self._is_inside(ref.entry):
+                exported = self._export(ref.entry.output, address(self.select, ref.entry))
+                _point(ref.message, self.name, exported)
+
+    def _is_inside(self, entry: Entry) -> bool:
+        if entry.merged is not None:
+            return self._is_inside(entry.merged.left) and self._is_inside(entry.merged.right)
+        return entry.item is not None and id(entry.item) in self.inside
+
+    def _export(self, output: Output, source: tree.Node) -> str:
+        known = self.exports.get(id(output))
+        if known is None:
+            known = (f"c{len(self.exports) + 1}", source)
+            self.exports[id(output)] = known
+        return known[0]
+
+    def _export_row(self, ref: Ref) -> None:
+        space = ref.space
+        assert space is not None
+        if space.name is None or not all(self._is_inside(entry) for entry in space.entries):
+            if any(self._is_inside(entry) for entry in space.entries):
+                raise UnsupportedFault("a whole-row reference to this join is not supported")
+            return
+        key = f"row {id(space)}"
+        if key not in self.exports:
+            self.exports[key] = (f"c{len(self.exports) + 1}", tree.column(space.name))
+        _point(ref.message, self.name, self.exports[key][0])
+
+    def _expand_star(self, ref: Ref) -> None:
+        position = next(
+            (place for place, star in self.select.stars.items() if star is ref), None
+        )
+        if position is None:  # alias.* as a function argument is a whole row
+            raise UnsupportedFault("a star in this place is not supported")
+        targets = []
+        for entry in ref.entries:
+            source = address(self.select, entry)
+            if self._is_inside(entry):
+                value = tree.column(self.name, self._export(entry.output, source))
+            else:
+                value = source
+            targets.append(tree.target(value, entry.name))
+        self.star_targets[position] = targets
+
+    def rebuild(self) -> None:
+        """Move the inside units and conditions into the core; label what is left as it was."""
+        node = self.select.node
+        core = tree.select()
+        core.from_clause.extend(unit.node for unit in self.plan.inside)
+        condition = tree.conjunction(self.plan.inside_conditions)
+        if condition is not None:
+            core.where_clause.CopyFrom(condition)
+        core.target_list.extend(
+            tree.target(source, name) for name, source in self.exports.values()
+        )
+        core.limit_offset.CopyFrom(tree.integer(0))
+        core.limit_option = pb.LIMIT_OPTION_COUNT
+        remaining = [tree.subselect(core, self.name)]
+        remaining += [tree.copy(unit.node) for unit in self.plan.outside]
+        above = tree.conjunction([tree.copy(part) for part in self.plan.outside_conditions])
+        targets = self._targets()
+        del node.from_clause[:]
+        node.from_clause.extend(remaining)
+        node.ClearField("where_clause")
+        if above is not None:
+            node.where_clause.CopyFrom(above)
+        del node.target_list[:]
+        node.target_list.extend(targets)
+
+    def _targets(self) -> list[tree.Node]:
+        targets: list[tree.Node] = []
+        for position, target in enumerate(self.select.node.target_list):
+            if position in self.star_targets:
+                targets += self.star_targets[position]
+                continue
+            kept = tree.copy(target)
+            if not kept.res_target.name:
+                kept.res_target.name = self.select.labels[len(targets)]
+            targets.append(kept)
+        return targets
+
+
+def address(select: Select, entry: Entry) -> tree.Node:
+    """How a column of a namespace can be named at its level: `alias.column`, or a merged bare name."""
+    if entry.merged is None:
+        for space in select.spaces:
+            if space.name is None or not space.is_name_visible:
+                continue
+            named = [other for other in space.entries if other.name == entry.name]
+            if any(other is entry for other in named):
+                if len(named) > 1:
+                    raise UnsupportedFault("columns of one name in one subquery are not supported here")
+                return tree.column(space.name, entry.name)
+    return tree.column(entry.name)
+
+
+def _point(message: tree.Node, *parts: str) -> None:
+    """Rewrite a ColumnRef in place."""
+    del message.fields[:]
+    message.fields.extend(tree.name_list(parts))
+
+
+def _settle_alias(item: Item, unique: str) -> None:
+    """References like `schema.table.column` cannot name a subquery: give the item a name of its own.
+
+    The same where two items of one level have one name in different schemas.
+    """
+    twins = [other for other in item.select.items if other.name == item.name and other is not item]
+    qualified = [ref for ref in item.refs if len(ref.message.fields) > 2]
+    if not twins and not qualified and not any(_is_schema_star(ref) for ref in item.refs):
+        return
+    for space in item.select.spaces:
+        if space.item is item:
+            space.name = unique
+    for ref in item.refs:
+        if ref.kind is RefKind.COLUMN and len(ref.message.fields) > 1:
+            assert ref.entry is not None
+            _point(ref.message, unique, ref.entry.name)
+        elif ref.kind is RefKind.WHOLE_ROW:
+            _point(ref.message, unique)
+        elif ref.kind is RefKind.STAR and ref.space is not None:
+            star = tree.copy(ref.message.fields[-1])
+            _point(ref.message, unique)
+            ref.message.fields.append(star)
+    item.name = unique
+
+
+def _is_schema_star(ref: Ref) -> bool:
+    return ref.kind in (RefKind.STAR, RefKind.WHOLE_ROW) and len(ref.message.fields) > 2
+
+
+def _unused_prefix(node: tree.Node) -> str:
+    """A prefix for our own aliases that occurs nowhere in the statement."""
+    text = node.SerializeToString()
+    number = 0
+    while f"sp{number}_".encode() in text:
+        number += 1
+    return f"sp{number}_"
+
+
+# Policy expressions: parsed once, copied for use
+
+_expressions: dict[str, tree.Node] = {}
+_EXPRESSIONS_MAX = 10_000  # filters and masks of all policies in force; each is a few kilobytes
+
+
+def policy_expression(text: str) -> tree.Node:
+    """The parsed form of a policy's filter or mask (shared: copy before changing)."""
+    known = _expressions.get(text)
+    if known is None:
+        if len(_expressions) >= _EXPRESSIONS_MAX:
+            _expressions.clear()
+        known = _expressions[text] = tree.expression(text)
+    return known
+
+
+def claim_calls(node: tree.Node) -> list[tree.Node]:
+    """Every `Node` below (or at) `node` that is a call of `claim(…)`."""
+    found: list[tree.Node] = []
+    stack = [node]
+    while stack:
+        message = stack.pop()
+        if message.DESCRIPTOR.name == "Node":
+            if message.HasField("func_call") and tree.names(message.func_call.funcname) == ("claim",):
+                found.append(message)
+                continue
+            field = message.WhichOneof("node")
+            if field is not None:
+                stack.append(getattr(message, field))
+            continue
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                stack.extend(value if field.is_repeated else (value,))
+    return found
+
+
+def claim_name(call: tree.Node) -> str:
+    """The claim that a `claim('x')` call names. Raises InternalFault for anything else."""
+    if len(call.args) != 1 or not call.args[0].a_const.HasField("sval"):
+        raise InternalFault("a policy expression calls claim() without one literal name")
+    name: str = call.args[0].a_const.sval.sval
+    return name

@@ -1,0 +1,90 @@
+"""Walks over one query level: its expressions, its keys, its aggregates. Pure questions about a tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proxy.sql import tree
+from proxy.sql.allow import CLASSIFICATION
+from proxy.sql.scope import Select
+
+
+def level_expressions(select: Select) -> list[tree.Node]:
+    """Every expression evaluated at this level (not in its FROM leaves or subqueries' own levels).
+
+    References to outputs in ORDER BY, GROUP BY and DISTINCT ON stand for expressions already in the
+    target list and are left out; stars compute nothing.
+    """
+    node = select.node
+    found: list[tree.Node] = []
+    for row in node.values_lists:
+        found += row.list.items
+    found += [
+        target.res_target.val
+        for position, target in enumerate(node.target_list)
+        if position not in select.stars
+    ]
+    found += [n for n in (node.where_clause, node.having_clause) if n.WhichOneof("node")]
+    found += select.join_conditions
+    found += [c for unit in select.units if unit.join for c in unit.join.conditions]
+    found += [key for key in flat_keys(node.group_clause) if not is_output_key(key, select)]
+    found += [
+        order.sort_by.node for order in node.sort_clause if not is_output_key(order.sort_by.node, select)
+    ]
+    found += [
+        key for key in node.distinct_clause if key.WhichOneof("node") and not is_output_key(key, select)
+    ]
+    for window in node.window_clause:
+        found += window.window_def.partition_clause
+        found += [order.sort_by.node for order in window.window_def.order_clause]
+    return found
+
+
+def flat_keys(nodes: Iterable[tree.Node]) -> list[tree.Node]:
+    """The expressions of a GROUP BY list, grouping sets and row lists taken apart."""
+    found: list[tree.Node] = []
+    for node in nodes:
+        if node.HasField("grouping_set"):
+            found += flat_keys(node.grouping_set.content)
+        elif node.HasField("row_expr"):
+            found += flat_keys(node.row_expr.args)
+        elif node.HasField("list"):
+            found += flat_keys(node.list.items)
+        elif node.WhichOneof("node"):
+            found.append(node)
+    return found
+
+
+def is_output_key(node: tree.Node, select: Select) -> bool:
+    """Whether an ORDER BY, GROUP BY or DISTINCT ON item names an output: by position or by label."""
+    if node.HasField("a_const"):
+        return True
+    if not node.HasField("column_ref") or len(node.column_ref.fields) != 1:
+        return False
+    return all(ref.message is not node.column_ref for ref in select.refs) and (
+        node.column_ref.fields[0].string.sval in select.labels
+    )
+
+
+def contains_aggregate(node: tree.Node, *, or_window: bool = False) -> bool:
+    """Whether an aggregate of this very level occurs (those inside subqueries are of theirs).
+
+    `or_window`: a window function counts as well.
+    """
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        message = tree.inner(current) if current.DESCRIPTOR.name == "Node" else current
+        name = message.DESCRIPTOR.name
+        if name == "SubLink":
+            continue
+        if name in ("JsonObjectAgg", "JsonArrayAgg"):
+            return True
+        if name == "FuncCall" and message.HasField("over"):
+            if or_window:
+                return True
+        elif name == "FuncCall":
+            if message.agg_star or CLASSIFICATION.is_aggregate(tree.names(message.funcname)[-1]):
+                return True
+        stack.extend(tree.children(message))
+    return False

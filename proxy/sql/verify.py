@@ -1,0 +1,204 @@
+"""The second lock: the printed text is parsed again and walked by other rules than those that made it.
+
+Nothing here uses `bind`, `fence` or `guard`, their walks or their resolution of names. What is demanded
+of the text that a source would run (I2):
+
+1. It parses to exactly one SELECT, and to the very tree that was printed.
+2. A relation with a schema name stands only in a subquery that equals, node for node, the guard composed
+   here from the decision's own texts; each expected guard occurs as often as expected, no more, no less.
+3. A relation without a schema name is a WITH name in force at that place.
+4. Outside guards: every function and operator is allowed, functions are qualified, no parameter is numbered
+   beyond the client's own (so no claim can be read), and no node kind occurs that runs, locks or writes.
+
+A disagreement is an InternalFault: the statement is refused and the alarm is raised, for then one of the
+two locks is broken.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from postgast import pg_query_pb2 as pb
+
+from proxy.faults import InternalFault
+from proxy.sql import tree
+from proxy.sql.allow import CLASSIFICATION
+from proxy.sql.guard import GuardedRelation, Rewritten
+
+# No query that only reads has a use for these, whatever else the grammar may bring.
+_FORBIDDEN = frozenset(
+    """IntoClause LockingClause RangeTableSample RangeTableFunc XmlExpr XmlSerialize CurrentOfExpr
+    SetToDefault MultiAssignRef OnConflictClause MergeWhenClause InferClause""".split()
+)
+_IDENTITY_KEYWORDS = frozenset(
+    {
+        pb.SVFOP_CURRENT_ROLE, pb.SVFOP_CURRENT_USER, pb.SVFOP_USER, pb.SVFOP_SESSION_USER,
+        pb.SVFOP_CURRENT_CATALOG, pb.SVFOP_CURRENT_SCHEMA,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A guarded statement that both locks agree on."""
+
+    rewritten: Rewritten
+
+
+def verify(rewritten: Rewritten) -> Verified:
+    """Check a rewritten statement. Raises InternalFault on any disagreement."""
+    statements = tree.parse_tree(rewritten.sql).stmts
+    if len(statements) != 1 or not statements[0].stmt.HasField("select_stmt"):
+        raise InternalFault("the printed statement is not one query")
+    again = statements[0].stmt.select_stmt
+    if not tree.same_tree(again, rewritten.node):
+        raise InternalFault("the printed statement reads back as another one")
+    walk = _Walk(rewritten)
+    walk.visit(tree.strip_locations(again), frozenset())
+    walk.finish()
+    return Verified(rewritten)
+
+
+class _Walk:
+    def __init__(self, rewritten: Rewritten) -> None:
+        self.parameter_count = rewritten.parameter_count
+        self.expected: Counter[bytes] = Counter()
+        self.variants: dict[bytes, bytes] = {}
+        slots = {slot.name: number for number, slot in enumerate(rewritten.claim_slots, 1)}
+        for guarded in rewritten.guards:
+            plain, fenced = _expected_guard(guarded, rewritten, slots)
+            self.expected[plain] += 1
+            self.variants[plain] = plain
+            self.variants[fenced] = plain
+
+    def visit(self, message: tree.Node, with_names: frozenset[str]) -> None:
+        name = message.DESCRIPTOR.name
+        if name == "SelectStmt":
+            if self._is_guard(message):
+                return
+            with_names = self._visit_with(message, with_names)
+        elif name == "RangeVar":
+            if message.schemaname or message.catalogname or message.relname not in with_names:
+                raise InternalFault("a relation stands outside its guard")
+        else:
+            self._judge(name, message)
+        for field, value in message.ListFields():
+            if field.message_type is None or field.name == "with_clause":
+                continue
+            for child in value if field.is_repeated else (value,):
+                if child.DESCRIPTOR.name == "Node":
+                    chosen = child.WhichOneof("node")
+                    if chosen is not None:
+                        self.visit(getattr(child, chosen), with_names)
+                else:
+                    self.visit(child, with_names)
+
+    def finish(self) -> None:
+        if any(self.expected.values()):
+            raise InternalFault("a guard is missing")
+
+    def _is_guard(self, message: tree.Node) -> bool:
+        if len(message.from_clause) != 1 or not message.from_clause[0].HasField("range_var"):
+            return False
+        if not message.from_clause[0].range_var.schemaname:
+            return False
+        plain = self.variants.get(message.SerializeToString(deterministic=True))
+        if plain is None or self.expected[plain] <= 0:
+            raise InternalFault("a guard differs from what policy decided")
+        self.expected[plain] -= 1
+        return True
+
+    def _visit_with(self, message: tree.Node, with_names: frozenset[str]) -> frozenset[str]:
+        if not message.HasField("with_clause"):
+            return with_names
+        clause = message.with_clause
+        names = [item.common_table_expr.ctename for item in clause.ctes]
+        scope = with_names.union(names) if clause.recursive else with_names
+        for item in clause.ctes:
+            expression = item.common_table_expr
+            if not expression.ctequery.HasField("select_stmt"):
+                raise InternalFault("WITH holds something else than a query")
+            self.visit(expression.ctequery.select_stmt, scope)
+            for extra in (expression.search_clause, expression.cycle_clause):
+                self.visit(extra, scope)
+            scope = scope | {expression.ctename}
+        return scope
+
+    def _judge(self, name: str, message: tree.Node) -> None:
+        if name in _FORBIDDEN or (name.endswith("Stmt") and name != "SelectStmt"):
+            raise InternalFault(f"a {name} was about to be run")
+        if name == "FuncCall":
+            names = tree.names(message.funcname)
+            verdict = CLASSIFICATION.function(names[-1], len(message.args))
+            is_side_by_side = names == ("unnest",) and len(message.args) > 1
+            if not verdict.is_allowed or (names[0] != verdict.schema and not is_side_by_side):
+                raise InternalFault("a function outside the allow-list was about to be run")
+        elif name == "A_Expr" and message.kind == pb.AEXPR_OP:
+            if not CLASSIFICATION.operator(tree.names(message.name)[-1]).is_allowed:
+                raise InternalFault("an operator outside the allow-list was about to be run")
+        elif name == "ParamRef" and not 1 <= message.number <= self.parameter_count:
+            raise InternalFault("a parameter outside the client's own was about to be read")
+        elif name == "SQLValueFunction" and message.op in _IDENTITY_KEYWORDS:
+            raise InternalFault("an identity of the source was about to be told")
+
+
+def _expected_guard(
+    guarded: GuardedRelation, rewritten: Rewritten, slots: dict[str, int]
+) -> tuple[bytes, bytes]:
+    """The guard as the decision's texts compose it, plain and with its own fence, as bytes."""
+    decision = guarded.decision
+    columns = ", ".join(
+        _quoted(column.name)
+        if column.expression is None
+        else f"{column.expression} AS {_quoted(column.name)}"
+        for column in decision.columns
+    )
+    only = "ONLY " if guarded.is_only else ""
+    relation = f"{_quoted(guarded.key.schema)}.{_quoted(guarded.key.name)}"
+    where = "" if decision.row_filter == "true" else f" WHERE {decision.row_filter}"
+    text = f"SELECT {columns} FROM {only}{relation}{where}"
+    pair = []
+    for suffix in ("", " OFFSET 0"):
+        statement = tree.parse_tree(text + suffix).stmts[0].stmt.select_stmt
+        _substitute_claims(statement, decision.claim_types, rewritten, slots)
+        pair.append(tree.strip_locations(statement).SerializeToString(deterministic=True))
+    return pair[0], pair[1]
+
+
+def _substitute_claims(
+    message: tree.Node, types: object, rewritten: Rewritten, slots: dict[str, int]
+) -> None:
+    """Put parameters or literals where the policy's text says claim('…'), depth first."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for child in value if field.is_repeated else (value,):
+            is_union = child.DESCRIPTOR.name == "Node"
+            if is_union and child.HasField("func_call") and _is_claim(child.func_call):
+                name = child.func_call.args[0].a_const.sval.sval
+                type_name = types[name].name  # type: ignore[index]
+                child.CopyFrom(_claim_value(name, type_name, rewritten, slots))
+            else:
+                _substitute_claims(child, types, rewritten, slots)
+
+
+def _is_claim(call: tree.Node) -> bool:
+    return len(call.funcname) == 1 and call.funcname[0].string.sval == "claim"
+
+
+def _claim_value(
+    name: str, type_name: str, rewritten: Rewritten, slots: dict[str, int]
+) -> tree.Node:
+    if rewritten.claim_literals is None:
+        value = pb.Node(param_ref=pb.ParamRef(number=rewritten.parameter_count + slots[name]))
+    elif rewritten.claim_literals[name] is None:
+        value = pb.Node(a_const=pb.A_Const(isnull=True))
+    else:
+        text = rewritten.claim_literals[name]
+        value = pb.Node(a_const=pb.A_Const(sval=pb.String(sval=text)))
+    return tree.strip_locations(tree.cast(value, type_name))
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
