@@ -1,0 +1,179 @@
+"""Configuration: `sallyport.yaml` to one frozen value, or an error that names file, line and field.
+
+This file joins the reader (`config_yaml`, `config_build`) to the settings (`config_model`) and
+holds the checks that need more than one of them. It must not know what policies or tokens mean.
+
+INVARIANT I13: no key, flag or environment variable makes a configuration valid without an identity
+provider, a policy file and an audit directory. No environment variable is read here at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from proxy.runtime.config_build import Builder
+from proxy.runtime.config_model import (
+    Audit,
+    Configuration,
+    Identity,
+    Issuer,
+    Jwks,
+    Limits,
+    Listen,
+    ListenTls,
+    Log,
+    Password,
+    Pool,
+    RawMapping,
+    Shadow,
+    Source,
+    SourceTls,
+)
+from proxy.runtime.config_schema import Row, document, schema
+from proxy.runtime.config_yaml import ConfigurationError, Problem, parse, read
+
+__all__ = [
+    "Audit",
+    "Configuration",
+    "ConfigurationError",
+    "Identity",
+    "Issuer",
+    "Jwks",
+    "Limits",
+    "Listen",
+    "ListenTls",
+    "Log",
+    "Password",
+    "Pool",
+    "Problem",
+    "RawMapping",
+    "Row",
+    "Shadow",
+    "Source",
+    "SourceTls",
+    "document",
+    "is_loopback",
+    "load",
+    "loads",
+    "schema",
+]
+
+_Wrong = Callable[[str, str], None]
+_SECTIONS = ("identity", "policies", "sources", "audit", "listen", "limits", "shadow", "log")
+_SOURCE_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def load(path: Path) -> Configuration:
+    """Read and check a configuration file.
+
+    Relative paths in it are relative to its directory. Raises ConfigurationError with every
+    problem.
+    """
+    _, content = read(path)
+    return loads(content, path)
+
+
+def loads(content: bytes, path: Path) -> Configuration:
+    """The same from bytes; `path` is where they are from. Raises ConfigurationError."""
+    builder = Builder(path)
+    tree = parse(content, path)
+    built = builder.build(Configuration, tree)
+    if not builder.problems:
+        _check(built, builder)
+    if builder.problems:
+        raise ConfigurationError(builder.problems)
+    assert isinstance(built, Configuration)
+    sections = {name: getattr(built, name) for name in _SECTIONS}
+    return Configuration(**sections, file=path, version=hashlib.sha256(content).hexdigest())
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host can only be this machine: `localhost` or a loopback address, no other name."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _check(configuration: Configuration, builder: Builder) -> None:
+    def wrong(field: str, message: str) -> None:
+        builder.problem(builder.lines.get(field, 0), field, message)
+
+    listen = configuration.listen
+    if listen.tls is None and not is_loopback(listen.host):
+        field = "listen.host" if "listen.host" in builder.lines else "listen"
+        message = "is not a loopback address: `listen.tls` is required, tokens never go in clear"
+        wrong(field, message)
+    for index, issuer in enumerate(configuration.identity.issuers):
+        _check_jwks(issuer.jwks, f"identity.issuers[{index}].jwks", wrong)
+    _check_unique(
+        [issuer.issuer for issuer in configuration.identity.issuers], "identity.issuers", wrong
+    )
+    _check_unique([source.name for source in configuration.sources], "sources", wrong)
+    for index, source in enumerate(configuration.sources):
+        if not _SOURCE_NAME.fullmatch(source.name):
+            wrong(f"sources[{index}].name", "must be lower-case letters, digits and underscores")
+        for number, host in enumerate(source.hosts):
+            _check_host(host, f"sources[{index}].hosts[{number}]", wrong)
+    for field, path in _files(configuration):
+        if not path.exists():
+            wrong(field, f"there is no such file: {path}")
+
+
+def _check_jwks(jwks: Jwks, field: str, wrong: _Wrong) -> None:
+    if jwks.url is None:
+        return
+    try:
+        parts = urlsplit(jwks.url)
+        host = parts.hostname or ""
+        is_usable = bool(host) and parts.username is None and parts.port != 0
+    except ValueError:
+        wrong(f"{field}.url", "is not a URL")
+        return
+    if not is_usable:
+        wrong(f"{field}.url", "needs a host, and no user name or password")
+    elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        wrong(f"{field}.url", "must be https (http only from a loopback host)")
+
+
+def _check_host(host: str, field: str, wrong: _Wrong) -> None:
+    if host.startswith("/"):
+        return
+    try:
+        parts = urlsplit(f"//{host}")
+        is_usable = bool(parts.hostname) and parts.netloc == host and parts.username is None
+        is_usable = is_usable and parts.port != 0
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        wrong(field, "must be `host`, `host:port`, `[address]:port` or a socket directory")
+
+
+def _check_unique(names: list[str], field: str, wrong: _Wrong) -> None:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            wrong(f"{field}[{index}]", f"{name!r} is there twice")
+
+
+def _files(configuration: Configuration) -> Iterable[tuple[str, Path]]:
+    """Files that must exist at start; passwords are read at each connect and may come later."""
+    for index, policy in enumerate(configuration.policies):
+        yield f"policies[{index}]", policy
+    for index, issuer in enumerate(configuration.identity.issuers):
+        if issuer.jwks.file is not None:
+            yield f"identity.issuers[{index}].jwks.file", issuer.jwks.file
+    for index, source in enumerate(configuration.sources):
+        for name in ("certificate_authority", "certificate", "key"):
+            path = getattr(source.tls, name)
+            if path is not None:
+                yield f"sources[{index}].tls.{name}", path
+    if configuration.listen.tls is not None:
+        yield "listen.tls.certificate", configuration.listen.tls.certificate
+        yield "listen.tls.key", configuration.listen.tls.key

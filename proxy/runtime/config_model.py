@@ -1,0 +1,340 @@
+# ruff: noqa: RUF009 - `setting` returns a `dataclasses.field`, which ruff knows by that name only.
+"""Every setting of `sallyport.yaml`: its name, type, default, bounds and meaning, once.
+
+The reader, the JSON Schema and the reference table are all made from these classes, so they cannot
+disagree. This file must not know YAML. A unit stands in each name that has one.
+
+INVARIANT I13: nothing here turns policy, identity or the audit log off. There is no such name to
+add: `identity`, `policies`, `sources` and `audit` are required, and a test reads the whole list.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a field says about itself. Bounds are of the value, or of the length for a list."""
+
+    text: str
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+def setting(
+    meaning: str,
+    *,
+    default: object = MISSING,
+    minimum: float | None = None,
+    maximum: float | None = None,
+) -> Any:
+    """A dataclass field that can be written in the file. Without `default` it is required."""
+    metadata = {"meaning": Meaning(meaning, minimum, maximum)}
+    if dataclasses.is_dataclass(default) or default is MISSING:
+        if default is MISSING:
+            return dataclasses.field(metadata=metadata)
+        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class RawMapping:
+    """A part of the file that somebody else reads: plain values, and the line of each key path."""
+
+    values: Mapping[str, Any]
+    lines: Mapping[tuple[str | int, ...], int]
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ListenTls:
+    """What clients see of TLS."""
+
+    certificate: Path = setting("PEM file with the server's certificate chain")
+    key: Path = setting("PEM file with its private key")
+    minimum_version: Literal["1.2", "1.3"] = setting("oldest TLS version accepted", default="1.2")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where clients connect."""
+
+    host: str = setting("address to listen on", default="127.0.0.1")
+    port: int = setting("TCP port; 0: any free one", default=6432, minimum=0, maximum=65_535)
+    tls: ListenTls | None = setting(
+        "certificate for clients; required unless `host` is a loopback address", default=None
+    )
+    workers: int | None = setting(
+        "processes behind the port; default: one per core", default=None, minimum=1, maximum=256
+    )
+    drain_seconds_max: float = setting(
+        "time that running statements get when told to stop", default=30.0, minimum=0, maximum=3600
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Jwks:
+    """Where an issuer's public keys come from: exactly one of `file` and `url`."""
+
+    file: Path | None = setting("JSON Web Key Set as a file", default=None)
+    url: str | None = setting("the same by https, or by http from a loopback host", default=None)
+    cache_seconds: float = setting(
+        "age at which the keys are read again", default=300.0, minimum=1, maximum=86_400
+    )
+    stale_seconds_max: float = setting(
+        "age up to which old keys serve while new ones cannot be had",
+        default=86_400.0,
+        minimum=0,
+        maximum=604_800,
+    )
+    unknown_key_seconds_min: float = setting(
+        "shortest time between two reads caused by an unknown key id",
+        default=30.0,
+        minimum=1,
+        maximum=3600,
+    )
+
+    def check(self) -> str | None:
+        """What is wrong with the values together, None if nothing."""
+        return _exactly_one(file=self.file, url=self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """One identity provider."""
+
+    issuer: str = setting("the `iss` of its tokens, compared exactly", minimum=1)
+    audience: str = setting("the `aud` that its tokens must hold", minimum=1)
+    jwks: Jwks = setting("its public keys")
+    algorithms: tuple[Algorithm, ...] = setting(
+        "signature algorithms accepted", default=("RS256", "PS256", "ES256", "EdDSA"), minimum=1
+    )
+    skew_seconds: float = setting(
+        "difference of clocks tolerated", default=30.0, minimum=0, maximum=60
+    )
+    claims: RawMapping | None = setting(
+        "how its tokens become identities; see the policy reference", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who may be somebody."""
+
+    issuers: tuple[Issuer, ...] = setting("identity providers", minimum=1, maximum=32)
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """Where a source's password comes from, read at each connect: exactly one of the three."""
+
+    file: Path | None = setting("file that holds it", default=None)
+    environment: str | None = setting("environment variable that holds it", default=None)
+    command: tuple[str, ...] | None = setting(
+        "program and arguments that print it, run without a shell", default=None, minimum=1
+    )
+
+    def check(self) -> str | None:
+        """What is wrong with the values together, None if nothing."""
+        return _exactly_one(file=self.file, environment=self.environment, command=self.command)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTls:
+    """How a source is reached."""
+
+    mode: Literal["verify-full", "require", "disable"] = setting(
+        "`verify-full`: encrypted, the name proven; `require`: encrypted only; `disable`: plain",
+        default="verify-full",
+    )
+    certificate_authority: Path | None = setting(
+        "PEM file of the authority; default: the system's", default=None
+    )
+    certificate: Path | None = setting("PEM file of our client certificate", default=None)
+    key: Path | None = setting("PEM file of its private key", default=None)
+
+    def check(self) -> str | None:
+        """What is wrong with the values together, None if nothing."""
+        if (self.certificate is None) != (self.key is None):
+            return "`certificate` and `key` are given together"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Connections to one source, per worker process."""
+
+    connections_max: int = setting("open connections", default=16, minimum=1, maximum=1000)
+    waiting_max: int = setting(
+        "statements that may wait for one", default=256, minimum=0, maximum=100_000
+    )
+    waiting_ms_max: int = setting(
+        "longest wait for one", default=10_000, minimum=1, maximum=600_000
+    )
+    idle_seconds_max: float = setting(
+        "age at which an unused one is closed", default=300.0, minimum=1, maximum=86_400
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One database that statements may read."""
+
+    name: str = setting("how policies name it", minimum=1, maximum=63)
+    kind: Literal["postgres"] = setting("what it is")
+    hosts: tuple[str, ...] = setting(
+        "`host`, `host:port` or a socket directory, tried in order", minimum=1, maximum=16
+    )
+    database: str = setting("database name", minimum=1, maximum=63)
+    user: str = setting(
+        "login role: no superuser, no BYPASSRLS, owner of nothing", minimum=1, maximum=63
+    )
+    password: Password | None = setting("its password", default=None)
+    tls: SourceTls = setting("encryption towards it", default=SourceTls())
+    pooling: Literal["session", "transaction"] = setting(
+        "`transaction` if a pooler in transaction mode stands before it", default="session"
+    )
+    pool: Pool = setting("our connections to it", default=Pool())
+    connect_ms_max: int = setting(
+        "longest time to connect and log in", default=10_000, minimum=1, maximum=600_000
+    )
+    statement_ms_max: int = setting(
+        "run time of one statement there", default=60_000, minimum=1, maximum=86_400_000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The audit log. It has no off."""
+
+    directory: Path = setting("where the logs lie, one subdirectory per process")
+    mode: Literal["strict", "fast"] = setting(
+        "`strict`: on the device before a statement runs; `fast`: in the kernel before, on the "
+        "device within 50 ms",
+        default="strict",
+    )
+    redact_literals: bool = setting(
+        "store SQL texts without their literals and comments", default=False
+    )
+    segment_bytes_max: int = setting(
+        "size at which the next file begins",
+        default=64 * 1024 * 1024,
+        minimum=1024 * 1024,
+        maximum=1024 * 1024 * 1024,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client, and one worker process, may use."""
+
+    sessions_max: int = setting(
+        "client sessions of one worker process", default=500, minimum=1, maximum=100_000
+    )
+    statement_bytes_max: int = setting(
+        "length of one SQL text", default=1024 * 1024, minimum=1024, maximum=16 * 1024 * 1024
+    )
+    nesting_depth_max: int = setting(
+        "depth of brackets and subqueries in one SQL text", default=200, minimum=10, maximum=1000
+    )
+    parameters_max: int = setting(
+        "parameters of one statement", default=60_000, minimum=1, maximum=60_000
+    )
+    prepared_statements_max: int = setting(
+        "named statements of a session", default=1000, minimum=1, maximum=100_000
+    )
+    portals_max: int = setting(
+        "open portals and cursors of a session", default=100, minimum=1, maximum=10_000
+    )
+    authentication_seconds_max: float = setting(
+        "from connection to first command", default=10.0, minimum=1, maximum=300
+    )
+    statement_ms_max: int = setting(
+        "run time of a statement; SET statement_timeout may only shorten it",
+        default=300_000,
+        minimum=1,
+        maximum=86_400_000,
+    )
+    idle_seconds_max: float = setting(
+        "silence outside a transaction", default=3600.0, minimum=1, maximum=604_800
+    )
+    idle_in_transaction_seconds_max: float = setting(
+        "silence inside a transaction", default=60.0, minimum=1, maximum=86_400
+    )
+    inbound_bytes_max: int = setting(
+        "unread bytes of a client before its socket waits",
+        default=262_144,
+        minimum=65_536,
+        maximum=64 * 1024 * 1024,
+    )
+    outbound_bytes_max: int = setting(
+        "unsent bytes to a client before its source waits",
+        default=1_048_576,
+        minimum=65_536,
+        maximum=256 * 1024 * 1024,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The embedded Postgres that answers catalog questions. Disposable."""
+
+    directory: Path | None = setting(
+        "where its files lie; default: a temporary directory", default=None
+    )
+    memory_bytes_max: int = setting(
+        "shared memory of the server",
+        default=64 * 1024 * 1024,
+        minimum=16 * 1024 * 1024,
+        maximum=16 * 1024 * 1024 * 1024,
+    )
+    classes_max: int = setting(
+        "visibility classes kept, one database each", default=64, minimum=1, maximum=10_000
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The operator's log, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting(
+        "least important line written", default="info"
+    )
+    format: Literal["json", "console"] = setting(
+        "one JSON object per line, or for eyes", default="json"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A whole file. `version` is the SHA-256 of its bytes, `file` where it was read."""
+
+    identity: Identity = setting("identity providers; the gate runs for nobody else")
+    policies: tuple[Path, ...] = setting(
+        "policy files, or directories of them; the gate runs without none", minimum=1
+    )
+    sources: tuple[Source, ...] = setting("databases", minimum=1, maximum=64)
+    audit: Audit = setting("audit log")
+    listen: Listen = setting("where clients connect", default=Listen())
+    limits: Limits = setting("limits", default=Limits())
+    shadow: Shadow = setting("catalog server", default=Shadow())
+    log: Log = setting("operator's log", default=Log())
+    file: Path = dataclasses.field(default=Path())
+    version: str = ""
+
+
+def _exactly_one(**ways: object) -> str | None:
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) == 1:
+        return None
+    names = ", ".join(f"`{name}`" for name in ways)
+    return f"exactly one of {names} is needed" + (f", not {len(given)}" if given else "")
