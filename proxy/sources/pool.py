@@ -1,0 +1,256 @@
+"""A bounded pool with fair, bounded waiting; for any kind of connection.
+
+It must not know what a connection talks to, nor how one is reset: the owner calls `put_back` only
+with a connection proven clean (I12), and everything else is dropped.
+
+Theory of operation. At most `connections_max` connections exist: idle, busy or being opened. Who
+finds none waits in one queue, first come first served. A freed connection is handed to the head of
+the queue, and a freed *place* gives the head leave to open a connection itself; a newcomer never
+overtakes. A waiter that gives up (timeout, cancellation) at the very moment it was served passes on
+what it got.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from proxy.faults import LimitFault, SourceFault
+
+# PostgreSQL's own default for max_connections is 100; a sixth of it leaves room for others and for
+# other workers.
+CONNECTIONS_MAX = 16
+WAITERS_MAX = 1_000
+WAIT_MS_MAX = 10_000
+IDLE_S_MAX = 300.0
+# Connections are renewed hourly, so that memory a backend never gives back, and rotated
+# credentials, are let go.
+LIFETIME_S_MAX = 3_600.0
+
+TOO_MANY_CONNECTIONS = "53300"
+CONNECTION_DOES_NOT_EXIST = "08003"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """The pool's limits; each name carries its unit."""
+
+    connections_max: int = CONNECTIONS_MAX
+    waiters_max: int = WAITERS_MAX
+    wait_ms_max: int = WAIT_MS_MAX
+    idle_s_max: float = IDLE_S_MAX
+    lifetime_s_max: float = LIFETIME_S_MAX
+
+    def __post_init__(self) -> None:
+        if self.connections_max < 1 or self.waiters_max < 0 or self.wait_ms_max < 1:
+            raise ValueError("connections_max and wait_ms_max must be at least 1, waiters_max 0")
+
+
+class Poolable(Protocol):
+    """What the pool asks of a connection."""
+
+    @property
+    def is_usable(self) -> bool: ...
+    def abort(self) -> None:
+        """Close at once, without awaiting anything."""
+        ...
+
+
+ConnectionType = TypeVar("ConnectionType", bound=Poolable)
+
+
+@dataclass(slots=True)
+class _Idle(Generic[ConnectionType]):
+    connection: ConnectionType
+    since: float
+
+
+class Pool(Generic[ConnectionType]):
+    """`connect` opens one new connection and may raise; `clock` gives seconds, never backward."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[ConnectionType]],
+        limits: PoolLimits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._connect = connect
+        self._limits = limits
+        self._clock = clock
+        self._idle: deque[_Idle[ConnectionType]] = deque()
+        self._busy: dict[int, ConnectionType] = {}
+        self._born: dict[int, float] = {}
+        self._opening = 0
+        # A future's result is a connection, or None: leave to open one (already counted in
+        # `_opening`).
+        self._waiters: deque[asyncio.Future[ConnectionType | None]] = deque()
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<Pool idle={len(self._idle)} busy={len(self._busy)} opening={self._opening} "
+            f"waiting={len(self._waiters)} of={self._limits.connections_max}>"
+        )
+
+    @property
+    def size(self) -> int:
+        """Connections that exist or are being opened."""
+        return len(self._idle) + len(self._busy) + self._opening
+
+    @property
+    def busy(self) -> tuple[ConnectionType, ...]:
+        return tuple(self._busy.values())
+
+    async def acquire(self) -> ConnectionType:
+        """Borrow a connection. Raises LimitFault 53300, SourceFault 08003 when closed, and what
+        `connect` raises.
+        """
+        self._demand_open()
+        if not self._waiters:
+            connection = self._take_idle()
+            if connection is not None:
+                return connection
+            if self.size < self._limits.connections_max:
+                self._opening += 1
+                return await self._open()
+        if len(self._waiters) >= self._limits.waiters_max:
+            raise LimitFault(
+                "too many statements wait for a connection to the source",
+                sqlstate=TOO_MANY_CONNECTIONS,
+                detail=f"limit waiters_max ({self._limits.waiters_max}) reached",
+            )
+        granted = await self._wait()
+        return granted if granted is not None else await self._open()
+
+    def put_back(self, connection: ConnectionType) -> None:
+        """Return a borrowed connection that is proven clean; an unusable or old one is closed
+        instead.
+        """
+        is_worn = self._clock() - self._born[id(connection)] > self._limits.lifetime_s_max
+        if self._is_closed or is_worn or not connection.is_usable:
+            self.drop(connection)
+            return
+        del self._busy[id(connection)]
+        waiter = self._next_waiter()
+        if waiter is None:
+            self._idle.append(_Idle(connection, self._clock()))
+        else:
+            self._busy[id(connection)] = connection
+            waiter.set_result(connection)
+
+    def drop(self, connection: ConnectionType) -> None:
+        """Close a borrowed connection, and give its place to the next in the queue."""
+        del self._busy[id(connection)]
+        self._discard(connection)
+        self._grant_place()
+
+    def discard_idle(self, *, all_of_them: bool = False) -> int:
+        """Close idle connections that died or idled past the limit; return how many."""
+        kept: deque[_Idle[ConnectionType]] = deque()
+        dropped = 0
+        for entry in self._idle:
+            has_expired = self._clock() - entry.since > self._limits.idle_s_max
+            if all_of_them or has_expired or not entry.connection.is_usable:
+                self._discard(entry.connection)
+                dropped += 1
+            else:
+                kept.append(entry)
+        self._idle = kept
+        return dropped
+
+    def close(self) -> None:
+        """Close everything at once, refuse whoever waits. Busy connections are aborted, too."""
+        self._is_closed = True
+        self.discard_idle(all_of_them=True)
+        while (waiter := self._next_waiter()) is not None:
+            waiter.set_exception(_closed_fault())
+        for connection in self.busy:
+            connection.abort()
+
+    def _demand_open(self) -> None:
+        if self._is_closed:
+            raise _closed_fault()
+
+    def _take_idle(self) -> ConnectionType | None:
+        # Last in, first out: the warmest caches are used, and the rest can expire.
+        while self._idle:
+            connection = self._idle.pop().connection
+            if connection.is_usable:
+                self._busy[id(connection)] = connection
+                return connection
+            self._discard(connection)
+        return None
+
+    async def _open(self) -> ConnectionType:
+        """Open a connection in a place that is already counted; give the place away when that
+        fails.
+        """
+        try:
+            connection = await self._connect()
+        except BaseException:
+            self._opening -= 1
+            self._grant_place()
+            raise
+        self._opening -= 1
+        if self._is_closed:
+            connection.abort()
+            raise _closed_fault()
+        self._busy[id(connection)] = connection
+        self._born[id(connection)] = self._clock()
+        return connection
+
+    async def _wait(self) -> ConnectionType | None:
+        waiter: asyncio.Future[ConnectionType | None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(self._limits.wait_ms_max / 1000):
+                return await waiter
+        except TimeoutError:
+            self._pass_on(waiter)
+            raise LimitFault(
+                "no connection to the source became free in time",
+                sqlstate=TOO_MANY_CONNECTIONS,
+                detail=f"limit wait_ms_max ({self._limits.wait_ms_max} ms) reached",
+            ) from None
+        except BaseException:
+            self._pass_on(waiter)
+            raise
+
+    def _pass_on(self, waiter: asyncio.Future[ConnectionType | None]) -> None:
+        """The waiter will not use what it may have been given this very moment."""
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+        if not waiter.done() or waiter.cancelled() or waiter.exception() is not None:
+            return
+        connection = waiter.result()
+        if connection is None:
+            self._opening -= 1
+            self._grant_place()
+        else:
+            self.put_back(connection)
+
+    def _next_waiter(self) -> asyncio.Future[ConnectionType | None] | None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                return waiter
+        return None
+
+    def _grant_place(self) -> None:
+        if self._is_closed or self.size >= self._limits.connections_max:
+            return
+        waiter = self._next_waiter()
+        if waiter is not None:
+            self._opening += 1
+            waiter.set_result(None)
+
+    def _discard(self, connection: ConnectionType) -> None:
+        self._born.pop(id(connection), None)
+        connection.abort()
+
+
+def _closed_fault() -> SourceFault:
+    return SourceFault("the source is closed", sqlstate=CONNECTION_DOES_NOT_EXIST)

@@ -1,0 +1,217 @@
+"""The Postgres source: dialling with fail-over, the pool, health, and the state it tells.
+
+It must not know policy or SQL: it lends connections.
+
+Theory of operation. `start` tries once and never raises for an unreachable server: the state
+becomes DOWN, and a keeper task tries again after a growing, jittered delay. While DOWN, `acquire`
+fails at once with 08006 until the next try is due; nobody queues for a dead server. The keeper also
+expires idle connections and, when nothing else proves that the server lives, asks it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+
+import structlog
+
+from proxy.faults import Fault, SourceFault
+from proxy.runtime.tasks import spawn
+from proxy.sources.backoff import Backoff
+from proxy.sources.base import SourceState
+from proxy.sources.condition import CONNECTION_FAILURE
+from proxy.sources.credential import CredentialError
+from proxy.sources.pool import Pool
+from proxy.sources.postgres_backend import PostgresBackend
+from proxy.sources.postgres_connection import PostgresConnection
+from proxy.sources.postgres_dial import DialError, Dialled, dial, tls_context
+from proxy.sources.postgres_login import LoginError, log_in
+from proxy.sources.postgres_options import Address, Pooling, PostgresOptions
+from proxy.sources.postgres_pins import ParameterWatch, checked_pins
+
+# How often idle connections are looked after; also the longest that an idle, dead server goes
+# unnoticed.
+KEEPER_INTERVAL_SECONDS = 5.0
+
+_logger = structlog.get_logger("source")
+
+
+class PostgresSource:
+    """Implements base.Source for one Postgres. Raises OSError or ssl.SSLError for unreadable TLS
+    files.
+    """
+
+    def __init__(self, options: PostgresOptions) -> None:
+        self._options = options
+        self._context = tls_context(options.tls)
+        self._state = SourceState.NEW
+        self._down_reason: str | None = None
+        self._backoff = Backoff()
+        self._retry_at = 0.0
+        self._first_address = 0
+        self._keeper: asyncio.Task[None] | None = None
+        self._pool = Pool(self._connect, options.pool, _now)
+
+    def __repr__(self) -> str:
+        return f"<PostgresSource {self.name!r} {self._state.value} {self._pool!r}>"
+
+    @property
+    def name(self) -> str:
+        return self._options.name
+
+    @property
+    def state(self) -> SourceState:
+        return self._state
+
+    @property
+    def down_reason(self) -> str | None:
+        return self._down_reason
+
+    async def start(self) -> None:
+        """Try to connect once, and keep trying in the background. Does not raise for an unreachable
+        server.
+        """
+        await self._probe()
+        self._keeper = spawn(self._keep(), f"source {self.name}")
+
+    async def close(self) -> None:
+        """Close every connection, also borrowed ones, and refuse new work."""
+        self._state = SourceState.CLOSED
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        self._pool.close()
+
+    async def acquire(self, pins: Mapping[str, str]) -> PostgresConnection:
+        """Borrow a connection; see base.Source."""
+        checked = checked_pins(pins, self._options)
+        backend = await self._pool.acquire()
+        return PostgresConnection(backend, checked, self._take_back)
+
+    def _take_back(self, backend: PostgresBackend, is_clean: bool) -> None:
+        # INVARIANT I12, asserted a second time where it matters: not clean, not pooled.
+        if is_clean and backend.is_clean:
+            self._pool.put_back(backend)
+        else:
+            self._pool.drop(backend)
+
+    # --- connecting -----------------------------------------------------------------------------
+
+    async def _connect(self) -> PostgresBackend:
+        """Open and log in, trying each address once. Raises SourceFault 08006; notes the state."""
+        if _now() < self._retry_at:
+            raise self._unreachable()
+        reasons: list[str] = []
+        addresses = self._options.addresses
+        for offset in range(len(addresses)):
+            index = (self._first_address + offset) % len(addresses)
+            address = addresses[index]
+            try:
+                backend = await self._connect_to(address)
+            except (DialError, LoginError, CredentialError) as error:
+                reasons.append(f"{address.host}:{address.port}: {error}")
+            except SourceFault as fault:
+                reasons.append(f"{address.host}:{address.port}: {fault.detail or fault.message}")
+            else:
+                self._first_address = index
+                self._note_up()
+                return backend
+        self._note_down("; ".join(reasons))
+        raise self._unreachable()
+
+    async def _connect_to(self, address: Address) -> PostgresBackend:
+        options = self._options
+        # Read anew each time: tokens rotate.
+        password = None if options.password is None else await options.password.read()
+        dialled = await dial(address, self._context, options.connect_seconds_max)
+        channel = dialled.channel
+        watch = ParameterWatch(is_strict=options.pooling is Pooling.SESSION)
+        channel.observe_parameter = watch.observe
+        try:
+            async with asyncio.timeout(options.connect_seconds_max):
+                session = await log_in(dialled, options, password)
+        except TimeoutError:
+            channel.break_off("login took too long")
+            raise LoginError(
+                f"the login took longer than {options.connect_seconds_max:g} s"
+            ) from None
+        except BaseException:
+            channel.break_off("login failed")
+            raise
+        watch.is_open = False
+        return PostgresBackend(
+            channel,
+            session,
+            options,
+            address=_reached(address, dialled),
+            context=self._context,
+            watch=watch,
+            server_name=address.host,
+        )
+
+    def _unreachable(self) -> SourceFault:
+        return SourceFault("the source is unreachable", sqlstate=CONNECTION_FAILURE)
+
+    def _note_up(self) -> None:
+        if self._state is not SourceState.UP:
+            _logger.info("source is up", source=self.name)
+        self._state = SourceState.UP
+        self._down_reason = None
+        self._retry_at = 0.0
+        self._backoff.reset()
+
+    def _note_down(self, reason: str) -> None:
+        if self._state is not SourceState.DOWN:
+            _logger.warning("source is down", source=self.name, reason=reason)
+        self._state = SourceState.DOWN
+        self._down_reason = reason
+        self._retry_at = _now() + self._backoff.next_delay_s()
+
+    # --- keeping --------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        while self._state is not SourceState.CLOSED:
+            wait_s = KEEPER_INTERVAL_SECONDS
+            if self._state is SourceState.DOWN:
+                wait_s = min(max(self._retry_at - _now(), 0.0), KEEPER_INTERVAL_SECONDS)
+            await asyncio.sleep(wait_s)
+            self._pool.discard_idle()
+            is_due = self._state is SourceState.DOWN and _now() >= self._retry_at
+            is_unseen = self._state is SourceState.UP and not self._pool.busy
+            if is_due or is_unseen:
+                await self._probe()
+
+    async def _probe(self) -> None:
+        """Borrow, ask, give back: an idle connection that is dead, or a source that came back, is
+        found out.
+        """
+        try:
+            backend = await self._pool.acquire()
+        except Fault:
+            return
+        is_clean = False
+        try:
+            await backend.ping()
+            is_clean = backend.is_clean
+        except Fault:
+            is_clean = False
+        finally:
+            self._take_back(backend, is_clean)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _reached(address: Address, dialled: Dialled) -> Address:
+    """The numeric address that a host name led to: a cancel request must reach the same server."""
+    peer = dialled.channel.get_extra_info("peername")
+    if isinstance(peer, tuple) and len(peer) >= 2:
+        return Address(str(peer[0]), int(peer[1]))
+    return address
+
+
+def make_context(options: PostgresOptions) -> ssl.SSLContext | None:
+    """The TLS context that a source of these options would use, to check the files before start."""
+    return tls_context(options.tls)

@@ -1,0 +1,84 @@
+"""The messages that make a portal out of a fragment and its arguments, and the answers they must
+get.
+
+It must not know sockets. INVARIANT I1: the only place of this source where a text other than our
+own constants enters a message (COPY in `postgres_connection.py` is the other one), and it comes out
+of a `Fragment`.
+"""
+
+from __future__ import annotations
+
+from policies.claims import ClaimType, to_text
+from proxy.faults import InternalFault, LimitFault
+from proxy.sources.base import TEXT_FORMAT, Arguments
+from proxy.sources.postgres_backend import PostgresBackend
+from proxy.sources.postgres_portal import Portal
+from proxy.sql.plan import Fragment
+from proxy.wire.backend import (
+    BackendMessage,
+    BindComplete,
+    CloseComplete,
+    ParseComplete,
+    RowDescription,
+)
+from proxy.wire.frontend import PORTAL, STATEMENT, Bind, Close, Describe, Parse
+from proxy.wire.limits import PARAMETERS_MAX
+
+
+class Opening:
+    """The messages that make a portal, and the answers they must get."""
+
+    def __init__(
+        self,
+        backend: PostgresBackend,
+        fragment: Fragment,
+        arguments: Arguments,
+        result_formats: tuple[int, ...],
+        portal: str,
+    ) -> None:
+        oids = fragment.parameter_oids + tuple(slot.type_oid for slot in fragment.claim_slots)
+        values, formats = _parameters(fragment, arguments)
+        if len(values) > PARAMETERS_MAX:
+            raise LimitFault(f"more than {PARAMETERS_MAX} parameters")
+        if len(oids) != len(values):
+            raise InternalFault("a fragment and its arguments disagree in number")
+        statement = backend.statements.get((fragment.sql, oids))
+        self.result_formats = result_formats
+        self.is_described = not statement.knows_description(result_formats)
+        self.portal = Portal(
+            portal,
+            statement,
+            None if self.is_described else statement.described,
+            row_limit=fragment.row_limit,
+            byte_limit=fragment.byte_limit,
+        )
+        parts: list[bytes] = []
+        self.answers: list[type[BackendMessage]] = []
+        for name in backend.statements.names_to_close():
+            parts.append(Close(STATEMENT, name).encode())
+            self.answers.append(CloseComplete)
+        if not statement.is_parsed:
+            parts.append(Parse(statement.name, fragment.sql, oids).encode())
+            self.answers.append(ParseComplete)
+        parts.append(Bind(portal, statement.name, formats, values, result_formats).encode())
+        self.answers.append(BindComplete)
+        if self.is_described:
+            parts.append(Describe(PORTAL, portal).encode())
+            self.answers.append(RowDescription)
+        elif statement.described is not None:
+            backend.conversation.channel.expect_columns(len(statement.described.fields))
+        self.payload = b"".join(parts)
+
+
+def _parameters(
+    fragment: Fragment, arguments: Arguments
+) -> tuple[tuple[bytes | None, ...], tuple[int, ...]]:
+    """The client's values and formats, then the claims in text format."""
+    if not fragment.claim_slots:
+        return arguments.values, arguments.formats
+    claims: list[bytes | None] = []
+    for slot, value in zip(fragment.claim_slots, fragment.claim_values, strict=True):
+        text = to_text(value, ClaimType.parse(slot.type_name))
+        claims.append(None if text is None else text.encode())
+    formats = arguments.format_of_each() + (TEXT_FORMAT,) * len(claims)
+    return arguments.values + tuple(claims), formats
