@@ -29,13 +29,13 @@ from proxy.runtime.config_model import (
     Log,
     Password,
     Pool,
-    RawMapping,
     Shadow,
     Source,
     SourceTls,
 )
 from proxy.runtime.config_schema import Row, document, schema
 from proxy.runtime.config_yaml import ConfigurationError, Problem, parse, read
+from proxy.runtime.demonstration import is_demo_issuer
 
 __all__ = [
     "Audit",
@@ -51,7 +51,6 @@ __all__ = [
     "Password",
     "Pool",
     "Problem",
-    "RawMapping",
     "Row",
     "Shadow",
     "Source",
@@ -68,23 +67,22 @@ _SECTIONS = ("identity", "policies", "sources", "audit", "listen", "limits", "sh
 _SOURCE_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
-def load(path: Path) -> Configuration:
+def load(path: Path, *, is_demonstration: bool = False) -> Configuration:
     """Read and check a configuration file.
 
-    Relative paths in it are relative to its directory. Raises ConfigurationError with every
-    problem.
+    Relative paths in it are relative to its directory. The demonstration's issuer is refused unless
+    the demonstration itself asks. Raises ConfigurationError with every problem.
     """
-    _, content = read(path)
-    return loads(content, path)
+    return loads(read(path), path, is_demonstration=is_demonstration)
 
 
-def loads(content: bytes, path: Path) -> Configuration:
+def loads(content: bytes, path: Path, *, is_demonstration: bool = False) -> Configuration:
     """The same from bytes; `path` is where they are from. Raises ConfigurationError."""
     builder = Builder(path)
     tree = parse(content, path)
     built = builder.build(Configuration, tree)
     if not builder.problems:
-        _check(built, builder)
+        _check(built, builder, is_demonstration=is_demonstration)
     if builder.problems:
         raise ConfigurationError(builder.problems)
     assert isinstance(built, Configuration)
@@ -102,7 +100,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _check(configuration: Configuration, builder: Builder) -> None:
+def _check(configuration: Configuration, builder: Builder, *, is_demonstration: bool) -> None:
     def wrong(field: str, message: str) -> None:
         builder.problem(builder.lines.get(field, 0), field, message)
 
@@ -113,6 +111,9 @@ def _check(configuration: Configuration, builder: Builder) -> None:
         wrong(field, message)
     for index, issuer in enumerate(configuration.identity.issuers):
         _check_jwks(issuer.jwks, f"identity.issuers[{index}].jwks", wrong)
+        if is_demo_issuer(issuer.issuer) and not is_demonstration:
+            message = "is the demonstration's issuer, whose tokens anyone may make"
+            wrong(f"identity.issuers[{index}].issuer", message)
     _check_unique(
         [issuer.issuer for issuer in configuration.identity.issuers], "identity.issuers", wrong
     )

@@ -15,7 +15,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
-from proxy.runtime.config_model import Meaning, RawMapping
+from proxy.runtime.config_model import Meaning
 from proxy.runtime.config_yaml import Listing, Node, Problem, Scalar, Section
 
 _INTEGER = re.compile(r"-?[0-9](?:_?[0-9])*")
@@ -95,10 +95,8 @@ class Builder:
                 return None
             self.problem(node.line, field, "has no value")
             return _MISTAKE
-        if dataclasses.is_dataclass(kind) and kind is not RawMapping:
+        if dataclasses.is_dataclass(kind):
             return self.build(typing.cast(type, kind), node, field)
-        if kind is RawMapping:
-            return self._raw(node, field)
         if typing.get_origin(kind) is tuple:
             return self._items(typing.get_args(kind)[0], meaning, node, field)
         if not isinstance(node, Scalar):
@@ -160,33 +158,6 @@ class Builder:
             self.problem(line, field, f"must have at least {meaning.minimum:g} {what}")
         if meaning.maximum is not None and size > meaning.maximum:
             self.problem(line, field, f"must have at most {meaning.maximum:g} {what}")
-
-    def _raw(self, node: Node, field: str) -> Any:
-        if not isinstance(node, Section):
-            self.problem(node.line, field, "must be a section with keys")
-            return _MISTAKE
-        lines: dict[tuple[str | int, ...], int] = {}
-        return RawMapping(_plain(node, (), lines), lines, self.file)
-
-
-def _plain(node: Node, path: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]) -> Any:
-    """Untyped values: YAML's own reading, numbers by the strict forms above."""
-    lines[path] = node.line
-    if isinstance(node, Section):
-        found = {key: _plain(item, (*path, key), lines) for key, item in node.entries.items()}
-        lines.update({(*path, key): line for key, line in node.key_lines.items()})
-        return found
-    if isinstance(node, Listing):
-        return [_plain(item, (*path, index), lines) for index, item in enumerate(node.items)]
-    if node.kind == "nothing":
-        return None
-    if node.kind == "boolean" and node.text in ("true", "false"):
-        return node.text == "true"
-    if node.kind == "number" and _INTEGER.fullmatch(node.text):
-        return int(node.text)
-    if node.kind == "number" and _NUMBER.fullmatch(node.text):
-        return float(node.text)
-    return node.text
 
 
 def _join(field: str, key: str) -> str:

@@ -11,7 +11,6 @@ add: `identity`, `policies`, `sources` and `audit` are required, and a test read
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -44,15 +43,6 @@ def setting(
             return dataclasses.field(metadata=metadata)
         return dataclasses.field(default_factory=lambda: default, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
-
-
-@dataclass(frozen=True)
-class RawMapping:
-    """A part of the file that somebody else reads: plain values, and the line of each key path."""
-
-    values: Mapping[str, Any]
-    lines: Mapping[tuple[str | int, ...], int]
-    file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +110,6 @@ class Issuer:
     )
     skew_seconds: float = setting(
         "difference of clocks tolerated", default=30.0, minimum=0, maximum=60
-    )
-    claims: RawMapping | None = setting(
-        "how its tokens become identities; see the policy reference", default=None
     )
 
 

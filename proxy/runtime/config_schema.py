@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from proxy.runtime.config_build import settings_of, without_none
-from proxy.runtime.config_model import Configuration, Meaning, RawMapping
+from proxy.runtime.config_model import Configuration, Meaning
 
 Json = dict[str, Any]
 REQUIRED = "required"
@@ -51,7 +51,7 @@ def _rows(model: type, prefix: str) -> typing.Iterator[Row]:
         is_list = typing.get_origin(kind) is tuple
         inner = typing.get_args(kind)[0] if is_list else kind
         yield Row(key, _type_name(kind), _default(default), meaning.text)
-        if dataclasses.is_dataclass(inner) and inner is not RawMapping:
+        if dataclasses.is_dataclass(inner):
             yield from _rows(typing.cast(type, inner), f"{key}[]." if is_list else f"{key}.")
 
 
@@ -104,8 +104,6 @@ def _property(hint: Any, meaning: Meaning, default: object) -> Json:
 
 
 def _shape(kind: Any, meaning: Meaning) -> Json:
-    if kind is RawMapping:
-        return {"type": "object"}
     if dataclasses.is_dataclass(kind):
         return _object(typing.cast(type, kind))
     if typing.get_origin(kind) is tuple:

@@ -79,8 +79,8 @@ class Section:
 Node = Scalar | Listing | Section
 
 
-def read(file: Path) -> tuple[Node, bytes]:
-    """The tree of a file, and its bytes.
+def read(file: Path) -> bytes:
+    """The bytes of a file.
 
     Raises ConfigurationError, also for a file that is absent.
     """
@@ -92,7 +92,7 @@ def read(file: Path) -> tuple[Node, bytes]:
         raise ConfigurationError([problem]) from None
     if len(content) > FILE_BYTES_MAX:
         raise ConfigurationError([Problem(file, 0, "", f"larger than {FILE_BYTES_MAX} bytes")])
-    return parse(content, file), content
+    return content
 
 
 def parse(content: bytes, file: Path) -> Node:
