@@ -40,7 +40,8 @@ from proxy.sql.scope import (
 Resolve = Callable[[str, str], VisibleRelation | None]  # (schema or "", name) -> what it is
 Locate = Callable[[int], int]  # byte location -> character position
 
-SYSTEM_COLUMNS = frozenset({"tableoid", "ctid", "xmin", "cmin", "xmax", "cmax"})
+# A VALUES list with more rows is not looked through for its types: it is joined above a fence instead.
+VALUES_ROWS_TYPED_MAX = 1_000
 
 
 def bind(node: tree.Node, resolve: Resolve, locate: Locate = lambda location: location + 1) -> Bound:
@@ -126,7 +127,12 @@ class Binder:
         self.expressions([select.node.limit_count, select.node.limit_offset], scope, ctes)
         width = len(select.node.values_lists[0].list.items)
         select.labels = [f"column{number}" for number in range(1, width + 1)]
-        select.outputs = [Output(name=name) for name in select.labels]
+        rows = [row.list.items for row in select.node.values_lists]
+        rows = rows if len(rows) <= VALUES_ROWS_TYPED_MAX else []
+        select.outputs = [
+            Output(name=name, values=tuple(row[position] for row in rows))
+            for position, name in enumerate(select.labels)
+        ]
         return select
 
     def _select(self, select: Select, parent: Scope | None, ctes: CteScope) -> Select:
@@ -397,4 +403,4 @@ def _search_and_cycle(expression: tree.Node) -> list[Output]:
     return added
 
 
-__all__ = ["SYSTEM_COLUMNS", "Binder", "CteScope", "Item", "ItemKind", "Locate", "Resolve", "bind"]
+__all__ = ["Binder", "CteScope", "Item", "ItemKind", "Locate", "Resolve", "bind"]

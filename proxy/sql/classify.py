@@ -164,7 +164,7 @@ def _column(message: tree.Node, facts: _Facts) -> None:
 
 def _function(message: tree.Node, facts: _Facts) -> None:
     names = tree.names(message.funcname)
-    verdict = CLASSIFICATION.function(names[-1], len(message.args))
+    verdict = CLASSIFICATION.function(names[-1], tree.arity(message))
     shown = ".".join(names)
     if len(names) > 2 or (len(names) == 2 and names[0] != verdict.schema):
         verdict_kind = NameKind.UNKNOWN

@@ -21,7 +21,7 @@ from proxy.faults import InternalFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.fence import Fences, LevelFence
 from proxy.sql.grouping import add_dependent_columns
-from proxy.sql.plan import ClaimSlot
+from proxy.sql.claim import ClaimSlot
 from proxy.sql.scope import Bound, Entry, Item, ItemKind, Output, Ref, RefKind, Select
 
 Decide = Callable[[RelationKey], RelationDecision]

@@ -133,7 +133,7 @@ def _is_identity(node: tree.Node) -> bool:
 
 def _identity_function(call: tree.Node) -> str | None:
     names = tree.names(call.funcname)
-    verdict = CLASSIFICATION.function(names[-1], len(call.args))
+    verdict = CLASSIFICATION.function(names[-1], tree.arity(call))
     return names[-1] if verdict.kind is Kind.IDENTITY else None
 
 
@@ -154,7 +154,7 @@ def _replace_identity(node: tree.Node, facts: SessionFacts) -> bool:
 
 def _qualify_function(call: tree.Node, *, is_catalog: bool) -> None:
     names = tree.names(call.funcname)
-    verdict = CLASSIFICATION.function(names[-1], len(call.args))
+    verdict = CLASSIFICATION.function(names[-1], tree.arity(call))
     if verdict.kind is Kind.UNKNOWN or (len(names) == 2 and names[0] != verdict.schema):
         raise Fault(f"function {'.'.join(names)} does not exist", sqlstate="42883")
     if is_catalog or len(names) != 1 or (names[0] == "unnest" and len(call.args) > 1):

@@ -67,6 +67,8 @@ class Types:
     def output_type(self, output: Output) -> int:
         if output.typed_by is not None:
             return self.output_type(output.typed_by)
+        if output.values:
+            return self.unified(list(output.values))
         if output.column is not None:
             return output.column.base_type_oid
         if output.expression is not None:

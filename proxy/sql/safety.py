@@ -117,6 +117,8 @@ class Safety(Types):
                 known = self.is_safe(output.expression)
             elif output.arms is not None:
                 known = all(map(self.output_is_safe, output.arms))
+            elif output.values:
+                known = all(map(self.is_safe, output.values))
             else:
                 known = True
             self._outputs[id(output)] = known

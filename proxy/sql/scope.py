@@ -36,6 +36,7 @@ class Output:
     query: Select | None = None
     arms: tuple[Output, Output] | None = None
     typed_by: Output | None = None
+    values: tuple[tree.Node, ...] = ()  # one expression per row of VALUES
 
 
 class ItemKind(Enum):

@@ -193,6 +193,11 @@ def names(nodes: Sequence[Node]) -> tuple[str, ...]:
     return tuple(node.string.sval if node.HasField("string") else "" for node in nodes)
 
 
+def arity(call: Node) -> int:
+    """How many arguments a FuncCall passes; an ordered-set aggregate's ORDER BY items count as well."""
+    return len(call.args) + (len(call.agg_order) if call.agg_within_group else 0)
+
+
 def column(*parts: str) -> Node:
     return pb.Node(column_ref=pb.ColumnRef(fields=name_list(parts)))
 

@@ -130,7 +130,7 @@ class _Walk:
             raise InternalFault(f"a {name} was about to be run")
         if name == "FuncCall":
             names = tree.names(message.funcname)
-            verdict = CLASSIFICATION.function(names[-1], len(message.args))
+            verdict = CLASSIFICATION.function(names[-1], tree.arity(message))
             is_side_by_side = names == ("unnest",) and len(message.args) > 1
             if not verdict.is_allowed or (names[0] != verdict.schema and not is_side_by_side):
                 raise InternalFault("a function outside the allow-list was about to be run")

@@ -1,0 +1,77 @@
+"""`make fuzz`: generated statements until time is up; any difference is a stop-the-line bug."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+
+from tests.fuzz.fixture import world
+from tests.fuzz.generator import Generator
+from tests.fuzz.oracle import Oracle, Tally
+from tests.servers.postgres import running
+
+STATEMENTS_PER_WORLD = 4_000  # then new data under the next seed
+PROGRESS_SECONDS = 30.0
+
+
+def main() -> int:
+    """Run and print; exit status 1 on any difference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
+    parser.add_argument("--major", type=int, default=16, help="PostgreSQL version, 14 to 18")
+    parser.add_argument("--statements", type=int, default=None, help="stop after so many instead")
+    arguments = parser.parse_args()
+    seed = arguments.seed if arguments.seed is not None else random.randrange(10**6)
+    tally = Tally()
+    deadline = time.monotonic() + arguments.minutes * 60
+    with running(arguments.major) as server:
+        while not _is_over(tally, deadline, arguments.statements):
+            with world(server, seed) as current:
+                _run(Oracle(current, tally), seed, deadline, arguments.statements)
+            seed += 1
+    print(report(tally, seed))
+    return 1 if tally.differences else 0
+
+
+def _is_over(tally: Tally, deadline: float, statements: int | None) -> bool:
+    if statements is not None:
+        return tally.generated >= statements
+    return time.monotonic() >= deadline
+
+
+def _run(oracle: Oracle, seed: int, deadline: float, statements: int | None) -> None:
+    source = random.Random(seed)
+    generator = Generator(source)
+    told = time.monotonic()
+    try:
+        for _ in range(STATEMENTS_PER_WORLD):
+            if _is_over(oracle.tally, deadline, statements) or len(oracle.tally.differences) >= 10:
+                return
+            one = generator.statement()
+            oracle.check(one.sql, source, is_ordered=one.is_ordered)
+            if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                print(f"  {oracle.tally.generated} statements, {len(oracle.tally.differences)} differences")
+    finally:
+        oracle.close()
+
+
+def report(tally: Tally, seed: int) -> str:
+    """The figures as text."""
+    lines = [
+        f"{tally.generated} statements, last seed {seed}",
+        f"accepted {tally.accepted} ({tally.accepted_share:.1%}), of these with a fence {tally.fenced}",
+        f"raised an error on both sides {tally.errors}, timed out {tally.timeouts}",
+        f"rows equal to the reference {tally.compared}",
+        "refusals: " + "; ".join(f"{n}× {text}" for text, n in tally.refusals.most_common(8)),
+        "node types: " + ", ".join(f"{name} {n}" for name, n in tally.nodes.most_common()),
+        f"differences {len(tally.differences)}",
+    ]
+    return "\n".join(lines + tally.differences[:10])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
