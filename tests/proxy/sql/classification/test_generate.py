@@ -11,9 +11,12 @@ from tests.proxy.sql.classification import regenerate
 FILES = ("functions.tsv", "operators.tsv", "types.tsv", "reasons.tsv")
 
 
-def function(name: str, arguments: tuple[str, ...], result: str, volatility: str, kind: str = "f"):
+def function(
+    name: str, arguments: tuple[str, ...], result: str, volatility: str
+) -> generate.Function:
+    """One overload as a server might describe it."""
     return generate.Function(
-        "pg_catalog", name, arguments, 0, False, result, False, kind, volatility, (), [16]
+        "pg_catalog", name, arguments, 0, False, result, False, "f", volatility, (), [16]
     )
 
 
