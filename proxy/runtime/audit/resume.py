@@ -64,10 +64,10 @@ def resume(directory: Path, head: Position | None, disk: Disk) -> Resumption:
     `head` is what the head file said before it was opened for writing. Raises OSError.
     """
     numbers = segment_numbers(directory)
-    next_segment = numbers[-1] + 1 if numbers else 1
     while numbers and segment_path(directory, numbers[-1]).stat().st_size < HEADER_BYTES:
         # Created and not yet given its header when the process died: nothing was ever in it.
         segment_path(directory, numbers.pop()).unlink()
+    next_segment = numbers[-1] + 1 if numbers else 1
     if not numbers:
         return _without_segments(head, next_segment)
     try:
