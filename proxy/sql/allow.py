@@ -1,7 +1,7 @@
 """The allow-list in force in this process: the built-in one, plus what the operator's file adds.
 
-`extend` is called once, at start, before any statement is decided. Answers here are plain: a missing type
-is OID 0, never None, because the fence's question "is it known?" is the same for both.
+`extend` is called once, at start, before any statement is decided. Answers here are plain: a
+missing type is OID 0, never None, because the fence's question "is it known?" is the same for both.
 """
 
 from __future__ import annotations

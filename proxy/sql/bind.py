@@ -1,10 +1,12 @@
 """Resolve every name of a query against what the principal may see.
 
-Input is a classified SELECT tree and a resolver of relation names; output is a `Bound`: every FROM leaf,
-every output column, every column reference with the level it belongs to. Nothing is rewritten here.
+Input is a classified SELECT tree and a resolver of relation names; output is a `Bound`: every FROM
+leaf, every output column, every column reference with the level it belongs to. Nothing is rewritten
+here.
 
 The scoping rules are PostgreSQL's own (`parse_relation.c`, `parse_clause.c`, `parse_cte.c`):
-- a WITH query sees those before it; under RECURSIVE it sees all of its list and itself (attacks 1–5);
+- a WITH query sees those before it; under RECURSIVE it sees all of its list and itself (attacks
+  1–5);
 - a subquery in FROM sees the levels outside its SELECT, and with LATERAL the items to its left;
 - ORDER BY and DISTINCT ON prefer an output name over an input column, GROUP BY the other way round.
 
@@ -15,6 +17,7 @@ disagree, or that it is a hidden thing; both get PostgreSQL's answer for an abse
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from postgast import pg_query_pb2 as pb
 
@@ -40,11 +43,14 @@ from proxy.sql.scope import (
 Resolve = Callable[[str, str], VisibleRelation | None]  # (schema or "", name) -> what it is
 Locate = Callable[[int], int]  # byte location -> character position
 
-# A VALUES list with more rows is not looked through for its types: it is joined above a fence instead.
+# A VALUES list with more rows is not looked through for its types: it is joined above a fence
+# instead.
 VALUES_ROWS_TYPED_MAX = 1_000
 
 
-def bind(node: tree.Node, resolve: Resolve, locate: Locate = lambda location: location + 1) -> Bound:
+def bind(
+    node: tree.Node, resolve: Resolve, locate: Locate = lambda location: location + 1
+) -> Bound:
     """Bind a SelectStmt message (kept and referred to, not copied).
 
     Raises: NotFoundFault (42P01, 42703) for a name this principal does not have; UnsupportedFault.
@@ -108,7 +114,9 @@ class Binder:
         ctes: CteScope,
     ) -> SetOperation:
         if len(left.outputs) != len(right.outputs):
-            raise Fault("each set operation query must have the same number of columns", sqlstate="42601")
+            raise Fault(
+                "each set operation query must have the same number of columns", sqlstate="42601"
+            )
         outputs = [
             Output(name=one.name, arms=(one, two))
             for one, two in zip(left.outputs, right.outputs, strict=True)
@@ -165,8 +173,8 @@ class Binder:
         expressions = [item.common_table_expr for item in node.with_clause.ctes]
         if is_recursive:
             for expression in expressions:
-                scope.pending[expression.ctename] = lambda e=expression: self._cte(  # type: ignore[misc]
-                    e, parent, scope, bound, is_recursive=True
+                scope.pending[expression.ctename] = partial(
+                    self._cte, expression, parent, scope, bound, is_recursive=True
                 )
         for expression in expressions:
             if expression.ctename not in scope.bound:
@@ -202,7 +210,8 @@ class Binder:
     ) -> Cte:
         inner, with_list = self._with(node, parent, outer)
         left = self.query(node.larg, parent, inner)
-        # Both terms put out the first term's column names and types; the values are already computed.
+        # Both terms put out the first term's column names and types; the values are already
+        # computed.
         computed = [Output(output.name, typed_by=output) for output in left.outputs]
         outputs = from_clause.renamed(computed, expression.aliascolnames)
         outputs += _search_and_cycle(expression)
@@ -224,8 +233,14 @@ class Binder:
                 select.stars[position] = star
                 select.labels += [entry.name for entry in star.entries]
                 select.outputs += [
-                    Output(entry.name, entry.output.type_oid, entry.output.column,
-                           entry.output.expression, entry.output.query, entry.output.arms)
+                    Output(
+                        entry.name,
+                        entry.output.type_oid,
+                        entry.output.column,
+                        entry.output.expression,
+                        entry.output.query,
+                        entry.output.arms,
+                    )
                     if entry.merged is None
                     else Output(entry.name, entry.output.type_oid)
                     for entry in star.entries
@@ -245,10 +260,13 @@ class Binder:
             self.expressions([node], scope, ctes)
             return
         name = _bare_name(node)
-        if name is not None and self._unqualified(name, scope.spaces, node.column_ref) is None:
-            if name in outputs:
-                return
+        if name in outputs and not self._is_input(name, node, scope):
+            return
         self.expressions([node], scope, ctes)
+
+    def _is_input(self, name: str | None, node: tree.Node, scope: Scope) -> bool:
+        assert name is not None
+        return self._unqualified(name, scope.spaces, node.column_ref) is not None
 
     def _output_first(
         self, node: tree.Node, scope: Scope, outputs: set[str], ctes: CteScope

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ClaimSlot:
-    """`name` of the claim, `type_name` its Postgres type as printed (`text`, `bigint[]`), its OID."""
+    """`name` of the claim, `type_name` its Postgres type as printed (`text`, `bigint[]`), its
+    OID."""
 
     name: str
     type_name: str

@@ -1,14 +1,16 @@
 """Which statements may go on at all: an allow-list over every node of the tree (I3).
 
-The walk is generic: it visits every message that the grammar can produce, and a message type that no row
-of the table below names is refused. So a kind of node that a later PostgreSQL adds, or that this file
-forgot, is refused as well; nothing is reached by a hand-made visitor that may miss a field.
+The walk is generic: it visits every message that the grammar can produce, and a message type that
+no row of the table below names is refused. So a kind of node that a later PostgreSQL adds, or that
+this file forgot, is refused as well; nothing is reached by a hand-made visitor that may miss a
+field.
 
-What is decided here: statement kind, node kinds, functions, operators and types by name, and the *route*:
-a statement about the catalog runs on the shadow, any other on a source; one that mixes both is refused,
-for the shadow's tables are empty and would answer wrongly.
+What is decided here: statement kind, node kinds, functions, operators and types by name, and the
+*route*: a statement about the catalog runs on the shadow, any other on a source; one that mixes
+both is refused, for the shadow's tables are empty and would answer wrongly.
 
-This file must not know what exists for a principal; it asks `proxy.catalog.route` for catalog names only.
+This file must not know what exists for a principal; it asks `proxy.catalog.route` for catalog names
+only.
 """
 
 from __future__ import annotations
@@ -54,13 +56,14 @@ class Classified:
 
 # Message types without a rule of their own. Strings, integers and lists carry other nodes' parts.
 _PLAIN = frozenset(
-    """ResTarget ParamRef A_Const A_Star BoolExpr CollateClause SortBy WindowDef Alias NullTest
-    BooleanTest CaseExpr CaseWhen CoalesceExpr MinMaxExpr RowExpr A_ArrayExpr A_Indices WithClause
-    CTESearchClause CTECycleClause GroupingSet GroupingFunc SQLValueFunction List String Integer Float
-    Boolean BitString NamedArgExpr RangeSubselect RangeFunction JoinExpr SubLink ColumnDef
+    """ResTarget ParamRef A_Const A_Star BoolExpr CollateClause WindowDef Alias NullTest BooleanTest
+    CaseExpr CaseWhen CoalesceExpr MinMaxExpr RowExpr A_ArrayExpr A_Indices WithClause
+    CTESearchClause CTECycleClause GroupingSet GroupingFunc SQLValueFunction List String Integer
+    Float Boolean BitString NamedArgExpr RangeSubselect RangeFunction JoinExpr ColumnDef
     JsonObjectConstructor JsonArrayConstructor JsonArrayQueryConstructor JsonObjectAgg JsonArrayAgg
-    JsonAggConstructor JsonOutput JsonReturning JsonFormat JsonKeyValue JsonValueExpr JsonIsPredicate
-    JsonFuncExpr JsonBehavior JsonArgument JsonParseExpr JsonScalarExpr JsonSerializeExpr""".split()
+    JsonAggConstructor JsonOutput JsonReturning JsonFormat JsonKeyValue JsonValueExpr
+    JsonIsPredicate JsonFuncExpr JsonBehavior JsonArgument JsonParseExpr JsonScalarExpr
+    JsonSerializeExpr""".split()
 )
 
 
@@ -80,8 +83,8 @@ class _Facts:
 def classify(statement: Statement) -> Classified:
     """Judge a statement of kind QUERY, COPY_TO or EXPLAIN_POLICY.
 
-    Raises: DeniedFault (42501) for what policy never allows, UnsupportedFault (0A000) for what this gate
-    does not do, Fault (42883, 42704) for a name that does not exist.
+    Raises: DeniedFault (42501) for what policy never allows, UnsupportedFault (0A000) for what this
+    gate does not do, Fault (42883, 42704) for a name that does not exist.
     """
     if statement.kind is Kind.COPY_TO:
         query, copy = _copy_query(statement.node)
@@ -119,9 +122,7 @@ def _walk(root: tree.Node, facts: _Facts) -> None:
         if name not in _PLAIN:
             rule = _RULES.get(name)
             if rule is None:
-                raise UnsupportedFault(
-                    f"{name} is not supported", position=facts.position(message)
-                )
+                raise UnsupportedFault(f"{name} is not supported", position=facts.position(message))
             rule(message, facts)
         stack.extend(tree.children(message))
 
@@ -186,7 +187,8 @@ def _function(message: tree.Node, facts: _Facts) -> None:
 
 
 def _indirection(message: tree.Node, facts: _Facts) -> None:
-    """`(value).name` reads a field, or calls the function `name` with the value (functional notation)."""
+    """`(value).name` reads a field, or calls the function `name` with the value (functional
+    notation)."""
     for part in message.indirection:
         if not part.HasField("string"):
             continue
@@ -231,7 +233,9 @@ def _judge_operator(names: tuple[str, ...], message: tree.Node, facts: _Facts) -
 
 def _type(message: tree.Node, facts: _Facts) -> None:
     if message.setof or message.pct_type:
-        raise UnsupportedFault("SETOF and %TYPE are not supported", position=facts.position(message))
+        raise UnsupportedFault(
+            "SETOF and %TYPE are not supported", position=facts.position(message)
+        )
     names = tree.names(message.names)
     verdict = CLASSIFICATION.type(names[-1])
     if len(names) == 2 and names[0] != "pg_catalog":
@@ -249,9 +253,9 @@ def _type(message: tree.Node, facts: _Facts) -> None:
 
 def _cast(message: tree.Node, facts: _Facts) -> None:
     names = tree.names(message.type_name.names)
-    if CLASSIFICATION.type(names[-1]).kind is NameKind.LITERAL:
-        if not message.arg.a_const.HasField("sval"):
-            facts.catalog_names.add(f"type {names[-1]}")
+    is_literal_type = CLASSIFICATION.type(names[-1]).kind is NameKind.LITERAL
+    if is_literal_type and not message.arg.a_const.HasField("sval"):
+        facts.catalog_names.add(f"type {names[-1]}")
 
 
 _RULES: dict[str, Callable[[tree.Node, _Facts], None]] = {
@@ -271,7 +275,6 @@ _RULES: dict[str, Callable[[tree.Node, _Facts], None]] = {
     "TypeName": _type,
     "TypeCast": _cast,
 }
-_PLAIN = _PLAIN - _RULES.keys()
 
 
 # Route
@@ -337,7 +340,10 @@ def _copy_query(node: tree.Node) -> tuple[tree.Node, CopyOptions]:
             raise UnsupportedFault(f'COPY option "{element.defname}" is not supported')
         if element.defname == "format":
             format_name = element.arg.string.sval
-        if element.defname == "encoding" and element.arg.string.sval.upper() not in ("UTF8", "UTF-8"):
+        if element.defname == "encoding" and element.arg.string.sval.upper() not in (
+            "UTF8",
+            "UTF-8",
+        ):
             raise UnsupportedFault("COPY in another encoding than UTF8 is not supported")
     if format_name not in _COPY_FORMATS:
         raise Fault(f'COPY format "{format_name}" not recognized', sqlstate="22023")

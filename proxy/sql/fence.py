@@ -1,25 +1,26 @@
 """Where a fence stands: decided for every level before anything is changed.
 
-INVARIANT I4. PostgreSQL evaluates a query's conditions in the order that it finds cheapest, moves them
-below joins and into subqueries, and may run a FROM item only if another gave a row. So an expression that
-can raise tells of hidden rows if it can run before the row filter, or only when a hidden row exists. The
-theory, one level (SELECT) at a time:
+INVARIANT I4. PostgreSQL evaluates a query's conditions in the order that it finds cheapest, moves
+them below joins and into subqueries, and may run a FROM item only if another gave a row. So an
+expression that can raise tells of hidden rows if it can run before the row filter, or only when a
+hidden row exists. The theory, one level (SELECT) at a time:
 
 *Exposed* are conditions (WHERE, ON, HAVING without aggregates), keys (GROUP BY, ORDER BY, DISTINCT,
-window and aggregate ordering). Not exposed: the outermost select list and aggregate arguments, which run
-when all filters of the level have run. An output of a subquery that is unsafe makes each expression that
-uses it unsafe: data flow.
+window and aggregate ordering). Not exposed: the outermost select list and aggregate arguments,
+which run when all filters of the level have run. An output of a subquery that is unsafe makes each
+expression that uses it unsafe: data flow.
 
 *Quiet* is a FROM unit that cannot raise while it produces its rows; any other is *noisy*.
 
 A level needs a fence when an exposed expression is unsafe, when a noisy unit stands beside another
-unit, or when the level around it demands one (*forced*). Then its quiet units and safe conditions become
-one inner query closed by OFFSET 0, the *core*; noisy units and unsafe conditions stand above it, and noisy
-subqueries are forced in turn. One fence around the joined core keeps indexes and join orders (pitfall 6).
+unit, or when the level around it demands one (*forced*). Then its quiet units and safe conditions
+become one inner query closed by OFFSET 0, the *core*; noisy units and unsafe conditions stand above
+it, and noisy subqueries are forced in turn. One fence around the joined core keeps indexes and join
+orders (pitfall 6).
 
-Where an outer join (or USING, which merges columns) with an unsafe part cannot be taken apart, each of its
-relations gets a fence of its own. Views, foreign tables and tables with virtual generated columns always
-carry their own, for their columns are expressions of the source.
+Where an outer join (or USING, which merges columns) with an unsafe part cannot be taken apart, each
+of its relations gets a fence of its own. Views, foreign tables and tables with virtual generated
+columns always carry their own, for their columns are expressions of the source.
 
 This file must not know policies, and changes nothing.
 """
@@ -189,9 +190,10 @@ class _Placing:
             if message.DESCRIPTOR.name != "ColumnRef":
                 continue
             ref = self.bound.refs.get(id(message))
-            if ref is not None and ref.select is select:
-                if any(id(item) in items for item in ref_items(ref)):
-                    return True
+            if ref is None or ref.select is not select:
+                continue
+            if any(id(item) in items for item in ref_items(ref)):
+                return True
         return False
 
     # Keys
@@ -201,9 +203,9 @@ class _Placing:
         keys = flat_keys(node.group_clause)
         keys += [order.sort_by.node for order in node.sort_clause]
         keys += [key for key in node.distinct_clause if key.WhichOneof("node")]
-        if node.distinct_clause and not node.distinct_clause[0].WhichOneof("node"):
-            if not all(map(self._is_harmless_output, select.outputs)):
-                return False
+        is_distinct = node.distinct_clause and not node.distinct_clause[0].WhichOneof("node")
+        if is_distinct and not all(map(self._is_harmless_output, select.outputs)):
+            return False
         if not all(self._is_harmless_key(key, select) for key in keys):
             return False
         having = tree.conjuncts(node.having_clause)
@@ -235,7 +237,8 @@ class _Placing:
         return self.safety.is_safe(node) or contains_aggregate(node, or_window=True)
 
     def _are_inner_keys_safe(self, place: tree.Node) -> bool:
-        """ORDER BY and DISTINCT inside aggregates, PARTITION and ORDER BY of windows: sort keys too."""
+        """ORDER BY and DISTINCT inside aggregates, PARTITION and ORDER BY of windows: sort keys
+        too."""
         for message in tree.walk(place):
             keys: list[tree.Node] = []
             if message.DESCRIPTOR.name == "WindowDef":

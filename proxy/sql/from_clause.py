@@ -1,7 +1,9 @@
-"""Binding of FROM: leaves become items, joins become namespaces, inner joins are taken apart into units.
+"""Binding of FROM: leaves become items, joins become namespaces, inner joins are taken apart into
+units.
 
 The rules are those of `transformFromClauseItem` and `transformJoinUsingClause`
-(`src/backend/parser/parse_clause.c`), and of function aliases in PostgreSQL documentation, section 7.2.1.4.
+(`src/backend/parser/parse_clause.c`), and of function aliases in PostgreSQL documentation, section
+7.2.1.4.
 """
 
 from __future__ import annotations
@@ -118,7 +120,9 @@ def _relation(binder: Binder, node: tree.Node, context: Context) -> Part:
     if not relation.schemaname:
         cte = context.ctes.find(relation.relname)
         if cte is not None:
-            item = Item(ItemKind.CTE, node, name, renamed(cte.outputs, column_names), context.select)
+            item = Item(
+                ItemKind.CTE, node, name, renamed(cte.outputs, column_names), context.select
+            )
             item.cte = cte
             item.is_working_table = cte.is_open
             return _leaf(item, None, binder=binder)
@@ -130,7 +134,12 @@ def _relation(binder: Binder, node: tree.Node, context: Context) -> Part:
         )
     outputs = [Output(column.name, column.type_oid, column=column) for column in visible.columns]
     item = Item(
-        ItemKind.RELATION, node, name, renamed(outputs, column_names), context.select, relation=visible
+        ItemKind.RELATION,
+        node,
+        name,
+        renamed(outputs, column_names),
+        context.select,
+        relation=visible,
     )
     return _leaf(item, None if alias else visible.schema, binder=binder)
 
@@ -170,7 +179,8 @@ def _function(binder: Binder, node: tree.Node, context: Context) -> Part:
 
 
 def _function_columns(call: tree.Node, alias: str | None) -> list[str]:
-    """Output names of one function in FROM: its OUT arguments, else the alias, else its own name."""
+    """Output names of one function in FROM: its OUT arguments, else the alias, else its own
+    name."""
     if not call.HasField("func_call"):
         return [alias or label.figure(call)]
     function = tree.names(call.func_call.funcname)[-1]
@@ -273,7 +283,9 @@ def _one(entries: list[Entry], name: str) -> Entry:
     matches = [entry for entry in entries if entry.name == name]
     if len(matches) != 1:
         state = "42702" if matches else "42703"
-        raise Fault(f'column "{name}" specified in USING clause is not unique or absent', sqlstate=state)
+        raise Fault(
+            f'column "{name}" specified in USING clause is not unique or absent', sqlstate=state
+        )
     return matches[0]
 
 

@@ -1,8 +1,8 @@
 """Columns that PostgreSQL lets a query use ungrouped because the primary key is grouped.
 
-`SELECT o.id, o.note, count(*) … GROUP BY o.id` is legal on a table and an error on a subquery, which is
-what a guarded relation becomes (pitfall 16). So the dependent columns that are used are added to GROUP BY;
-the groups stay the same, for the key already determines them.
+`SELECT o.id, o.note, count(*) … GROUP BY o.id` is legal on a table and an error on a subquery,
+which is what a guarded relation becomes (pitfall 16). So the dependent columns that are used are
+added to GROUP BY; the groups stay the same, for the key already determines them.
 Source of the rule: PostgreSQL documentation, section 7.2.3, and `check_functional_grouping`.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from proxy.faults import UnsupportedFault
 from proxy.sql import tree
-from proxy.sql.allow import CLASSIFICATION
+from proxy.sql.level import is_aggregate
 from proxy.sql.scope import Bound, Entry, Item, ItemKind, Output, Ref, RefKind, Select
 
 # Built-in types without an equality operator cannot stand in GROUP BY.
@@ -95,14 +95,8 @@ def _ungrouped_references(bound: Bound, select: Select) -> list[Ref]:
             ref = bound.refs.get(id(message))
             if ref is not None and ref.select is select:
                 found.append(ref)
-        elif message.DESCRIPTOR.name == "FuncCall" and _is_aggregate(message):
+        elif message.DESCRIPTOR.name == "FuncCall" and is_aggregate(message):
             stack.extend(message.args if message.agg_within_group else ())
         else:
             stack.extend(tree.children(message))
     return found
-
-
-def _is_aggregate(call: tree.Node) -> bool:
-    if call.HasField("over"):
-        return False
-    return call.agg_star or CLASSIFICATION.is_aggregate(tree.names(call.funcname)[-1])

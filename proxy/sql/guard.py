@@ -1,12 +1,14 @@
-"""Rewrite a bound statement so that every relation in it is filtered, masked and, where needed, fenced.
+"""Rewrite a bound statement so that every relation in it is filtered, masked and, where needed,
+fenced.
 
-Each base relation becomes `(SELECT visible and masked columns FROM schema.relation WHERE filter) AS alias`;
-a level that `fence` marked becomes a core closed by OFFSET 0 with the rest above it. Claims are parameters
-after the client's own; where a protocol has none (COPY) `claim_literals` asks for typed literals.
+Each base relation becomes `(SELECT visible and masked columns FROM schema.relation WHERE filter) AS
+alias`; a level that `fence` marked becomes a core closed by OFFSET 0 with the rest above it. Claims
+are parameters after the client's own; where a protocol has none (COPY) `claim_literals` asks for
+typed literals.
 
-Two passes over a tree that this file owns. First references are renamed in place (a reference is found
-by the identity of its message, which lasts until something is copied); then levels are rebuilt from the
-inside out by copying. INVARIANT I2: `Rewritten` is constructed here only.
+Two passes over a tree that this file owns. First references are renamed in place (a reference is
+found by the identity of its message, which lasts until something is copied); then levels are
+rebuilt from the inside out by copying. INVARIANT I2: `Rewritten` is constructed here only.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from postgast import pg_query_pb2 as pb
 from policies.model import RelationDecision, RelationKey
 from proxy.faults import InternalFault, UnsupportedFault
 from proxy.sql import tree
+from proxy.sql.claim import ClaimSlot
 from proxy.sql.fence import Fences, LevelFence
 from proxy.sql.grouping import add_dependent_columns
-from proxy.sql.claim import ClaimSlot
 from proxy.sql.scope import Bound, Entry, Item, ItemKind, Output, Ref, RefKind, Select
 
 Decide = Callable[[RelationKey], RelationDecision]
@@ -68,8 +70,9 @@ def guard(
 ) -> Rewritten:
     """Rewrite `bound.node` in place and print it.
 
-    `decide` gives the decision for a relation (raises what denies it). `claim_literals`: claim texts to
-    print instead of parameters. Raises: UnsupportedFault, InternalFault, and whatever `decide` raises.
+    `decide` gives the decision for a relation (raises what denies it). `claim_literals`: claim
+    texts to print instead of parameters. Raises: UnsupportedFault, InternalFault, and whatever
+    `decide` raises.
     """
     guarding = _Guarding(bound, fences, decide, parameter_count, claim_literals)
     guarding.rename_references()
@@ -257,9 +260,7 @@ class _Core:
         _point(ref.message, self.name, self.exports[key][0])
 
     def _expand_star(self, ref: Ref) -> None:
-        position = next(
-            (place for place, star in self.select.stars.items() if star is ref), None
-        )
+        position = next((place for place, star in self.select.stars.items() if star is ref), None)
         if position is None:  # alias.* as a function argument is a whole row
             raise UnsupportedFault("a star in this place is not supported")
         targets = []
@@ -280,9 +281,7 @@ class _Core:
         condition = tree.conjunction(self.plan.inside_conditions)
         if condition is not None:
             core.where_clause.CopyFrom(condition)
-        core.target_list.extend(
-            tree.target(source, name) for name, source in self.exports.values()
-        )
+        core.target_list.extend(tree.target(source, name) for name, source in self.exports.values())
         core.limit_offset.CopyFrom(tree.integer(0))
         core.limit_option = pb.LIMIT_OPTION_COUNT
         remaining = [tree.subselect(core, self.name)]
@@ -311,7 +310,8 @@ class _Core:
 
 
 def address(select: Select, entry: Entry) -> tree.Node:
-    """How a column of a namespace can be named at its level: `alias.column`, or a merged bare name."""
+    """How a column of a namespace can be named at its level: `alias.column`, or a merged bare
+    name."""
     if entry.merged is None:
         for space in select.spaces:
             if space.name is None or not space.is_name_visible:
@@ -319,7 +319,9 @@ def address(select: Select, entry: Entry) -> tree.Node:
             named = [other for other in space.entries if other.name == entry.name]
             if any(other is entry for other in named):
                 if len(named) > 1:
-                    raise UnsupportedFault("columns of one name in one subquery are not supported here")
+                    raise UnsupportedFault(
+                        "columns of one name in one subquery are not supported here"
+                    )
                 return tree.column(space.name, entry.name)
     return tree.column(entry.name)
 
@@ -331,7 +333,8 @@ def _point(message: tree.Node, *parts: str) -> None:
 
 
 def _settle_alias(item: Item, unique: str) -> None:
-    """References like `schema.table.column` cannot name a subquery: give the item a name of its own.
+    """References like `schema.table.column` cannot name a subquery: give the item a name of its
+    own.
 
     The same where two items of one level have one name in different schemas.
     """
@@ -391,7 +394,9 @@ def claim_calls(node: tree.Node) -> list[tree.Node]:
     while stack:
         message = stack.pop()
         if message.DESCRIPTOR.name == "Node":
-            if message.HasField("func_call") and tree.names(message.func_call.funcname) == ("claim",):
+            if message.HasField("func_call") and tree.names(message.func_call.funcname) == (
+                "claim",
+            ):
                 found.append(message)
                 continue
             field = message.WhichOneof("node")

@@ -1,8 +1,9 @@
 """The gate's own answers to "who and where am I", and qualified names for everything built in.
 
-A source would answer for itself: its role, its database, its address (pitfall 13). So every identity
-function and keyword is replaced by a literal of the right type before the statement is bound. In the same
-pass functions and types get their `pg_catalog` prefix, so that nothing is looked up by search path.
+A source would answer for itself: its role, its database, its address (pitfall 13). So every
+identity function and keyword is replaced by a literal of the right type before the statement is
+bound. In the same pass functions and types get their `pg_catalog` prefix, so that nothing is looked
+up by search path.
 
 The tree is changed in place; a replaced select item keeps the label that PostgreSQL would give it.
 """
@@ -46,14 +47,19 @@ _KEYWORDS = {
 
 
 def answer(name: str, facts: SessionFacts, argument: tree.Node | None = None) -> tree.Node:
-    """The literal that stands for one identity function. An unknown one is NULL: it tells nothing."""
+    """The literal that stands for one identity function. An unknown one is NULL: it tells
+    nothing."""
     match name:
         case "current_user" | "session_user" | "getpgusername":
             return _name(facts.user)
         case "current_database":
             return _name(facts.database)
         case "current_schema":
-            return _name(facts.schemas[0]) if facts.schemas else tree.cast(tree.null(), "pg_catalog.name")
+            return (
+                _name(facts.schemas[0])
+                if facts.schemas
+                else tree.cast(tree.null(), "pg_catalog.name")
+            )
         case "current_schemas":
             implicit = ("pg_catalog",) if _is_true(argument) else ()
             elements = [tree.constant(schema) for schema in (*implicit, *facts.schemas)]
@@ -100,8 +106,8 @@ def settle(
     """Replace identities and qualify functions and types below `node`, in place.
 
     `type_schemas` tells where the types outside pg_catalog live that this principal may name;
-    `is_catalog`: for the shadow, where names keep their spelling. Raises: Fault (42883, 42704) for a
-    function or type that the allow-list does not know, though the shadow did.
+    `is_catalog`: for the shadow, where names keep their spelling. Raises: Fault (42883, 42704) for
+    a function or type that the allow-list does not know, though the shadow did.
     """
     stack = [node]
     while stack:
@@ -168,7 +174,9 @@ def _qualify_type(message: tree.Node, type_schemas: Mapping[str, str]) -> None:
     verdict = CLASSIFICATION.type(names[-1])
     schema = names[0] if len(names) == 2 else type_schemas.get(names[0], verdict.schema)
     is_builtin = verdict.kind is not Kind.UNKNOWN and schema == verdict.schema
-    if len(names) > 2 or not (is_builtin or type_schemas.get(names[-1].removeprefix("_")) == schema):
+    if len(names) > 2 or not (
+        is_builtin or type_schemas.get(names[-1].removeprefix("_")) == schema
+    ):
         raise Fault(f'type "{".".join(names)}" does not exist', sqlstate="42704")
     del message.names[:]
     message.names.extend(tree.name_list((schema, names[-1])))

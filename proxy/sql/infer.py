@@ -1,7 +1,7 @@
 """Types of expressions, as far as they are known cheaply: columns, literals, casts, comparisons.
 
-The shadow is the type checker; this inference only feeds the fence, where "unknown" is always a correct
-answer (it makes an expression unsafe, which costs a fence and nothing else).
+The shadow is the type checker; this inference only feeds the fence, where "unknown" is always a
+correct answer (it makes an expression unsafe, which costs a fence and nothing else).
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ class Types:
         self.parameter_oids = parameter_oids
 
     def type_of(self, node: tree.Node) -> int:
-        """The type OID of an expression, 705 for an untyped literal, 0 where it is not known here."""
+        """The type OID of an expression, 705 for an untyped literal, 0 where it is not known."""
         field = tree.kind(node)
-        message = getattr(node, field) if field else None
+        if not field:
+            return 0
+        message = getattr(node, field)
         match field:
             case "column_ref":
                 ref = self.bound.refs.get(id(message))
-                known = ref is not None and ref.kind is RefKind.COLUMN and ref.entry is not None
-                return self.output_type(ref.entry.output) if known else 0  # type: ignore[union-attr]
+                if ref is None or ref.kind is not RefKind.COLUMN or ref.entry is None:
+                    return 0
+                return self.output_type(ref.entry.output)
             case "a_const":
                 return _constant_type(message)
             case "param_ref":
@@ -54,7 +57,9 @@ class Types:
             case "func_call":
                 return self._call_type(message)
             case "sqlvalue_function":
-                return {pb.SVFOP_CURRENT_DATE: 1082, pb.SVFOP_CURRENT_TIMESTAMP: 1184}.get(message.op, 0)
+                return {pb.SVFOP_CURRENT_DATE: 1082, pb.SVFOP_CURRENT_TIMESTAMP: 1184}.get(
+                    message.op, 0
+                )
             case "sub_link":
                 if message.sub_link_type == pb.EXPR_SUBLINK:
                     return self.output_type(self.bound.sublinks[id(message)].outputs[0])

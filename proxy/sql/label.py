@@ -1,7 +1,7 @@
 """The name of an output column that carries none, by PostgreSQL's rule.
 
-Source of the rule: `FigureColname` in `src/backend/parser/parse_target.c`. A candidate has a strength:
-2 ends the search, 1 is kept unless something stronger turns up, 0 is no name at all.
+Source of the rule: `FigureColname` in `src/backend/parser/parse_target.c`. A candidate has a
+strength: 2 ends the search, 1 is kept unless something stronger turns up, 0 is no name at all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Walks over one query level: its expressions, its keys, its aggregates. Pure questions about a tree."""
+"""Walks over one query level: its expressions, its keys, its aggregates. Pure questions about a
+tree."""
 
 from __future__ import annotations
 
@@ -29,10 +30,14 @@ def level_expressions(select: Select) -> list[tree.Node]:
     found += [c for unit in select.units if unit.join for c in unit.join.conditions]
     found += [key for key in flat_keys(node.group_clause) if not is_output_key(key, select)]
     found += [
-        order.sort_by.node for order in node.sort_clause if not is_output_key(order.sort_by.node, select)
+        order.sort_by.node
+        for order in node.sort_clause
+        if not is_output_key(order.sort_by.node, select)
     ]
     found += [
-        key for key in node.distinct_clause if key.WhichOneof("node") and not is_output_key(key, select)
+        key
+        for key in node.distinct_clause
+        if key.WhichOneof("node") and not is_output_key(key, select)
     ]
     for window in node.window_clause:
         found += window.window_def.partition_clause
@@ -56,7 +61,8 @@ def flat_keys(nodes: Iterable[tree.Node]) -> list[tree.Node]:
 
 
 def is_output_key(node: tree.Node, select: Select) -> bool:
-    """Whether an ORDER BY, GROUP BY or DISTINCT ON item names an output: by position or by label."""
+    """Whether an ORDER BY, GROUP BY or DISTINCT ON item names an output: by position or by
+    label."""
     if node.HasField("a_const"):
         return True
     if not node.HasField("column_ref") or len(node.column_ref.fields) != 1:
@@ -83,8 +89,14 @@ def contains_aggregate(node: tree.Node, *, or_window: bool = False) -> bool:
         if name == "FuncCall" and message.HasField("over"):
             if or_window:
                 return True
-        elif name == "FuncCall":
-            if message.agg_star or CLASSIFICATION.is_aggregate(tree.names(message.funcname)[-1]):
-                return True
+        elif name == "FuncCall" and is_aggregate(message):
+            return True
         stack.extend(tree.children(message))
     return False
+
+
+def is_aggregate(call: tree.Node) -> bool:
+    """Whether a FuncCall is an aggregate, not a window function."""
+    if call.HasField("over"):
+        return False
+    return bool(call.agg_star) or CLASSIFICATION.is_aggregate(tree.names(call.funcname)[-1])

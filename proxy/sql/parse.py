@@ -102,9 +102,11 @@ _SIMPLE_KINDS = {
     "merge_stmt": Kind.WRITE,
 }
 
-# Comments and white space before the two words; the query after them is parsed by the grammar as ever.
+# Comments and white space before the two words; the query after them is parsed by the grammar as
+# ever.
 _EXPLAIN_POLICY = re.compile(
-    r"(?P<head>(?:\s|--[^\r\n]*(?:[\r\n]|$)|/\*(?:[^*]|\*(?!/))*\*/)*EXPLAIN\s+POLICY)\s", re.IGNORECASE
+    r"(?P<head>(?:\s|--[^\r\n]*(?:[\r\n]|$)|/\*(?:[^*]|\*(?!/))*\*/)*EXPLAIN\s+POLICY)\s",
+    re.IGNORECASE,
 )
 
 
@@ -128,7 +130,10 @@ def parse(text: str) -> tuple[Statement, ...]:
 
 
 def _statement(raw: tree.Node, text: str, encoded: str | bytes) -> Statement:
-    start, end = raw.stmt_location, raw.stmt_location + raw.stmt_len if raw.stmt_len else len(encoded)
+    start, end = (
+        raw.stmt_location,
+        raw.stmt_location + raw.stmt_len if raw.stmt_len else len(encoded),
+    )
     piece = encoded[start:end]
     head = encoded[:start]
     if isinstance(piece, bytes):

@@ -2,7 +2,8 @@
 
     Classified -> (settle identities) -> bind -> fence -> guard -> verify -> Fragment
 
-Pure: the shadow has been asked before (its parameter types come in), the source is asked afterwards.
+Pure: the shadow has been asked before (its parameter types come in), the source is asked
+afterwards.
 """
 
 from __future__ import annotations
@@ -54,13 +55,15 @@ def rewrite(
 ) -> Guarded:
     """Guard and verify a DATA statement; its tree is consumed.
 
-    `parameter_oids`: the client's parameter types as the shadow described them. `claim_literals`: for
-    COPY, the text of a claim to print in place of a parameter. Raises: NotFoundFault, UnsupportedFault,
-    DeniedFault, InternalFault, and what `decide` raises.
+    `parameter_oids`: the client's parameter types as the shadow described them. `claim_literals`:
+    for COPY, the text of a claim to print in place of a parameter. Raises: NotFoundFault,
+    UnsupportedFault, DeniedFault, InternalFault, and what `decide` raises.
     """
     node = classified.query
     settle(node, facts, type_schemas(catalog))
-    bound = bind(node, resolver(catalog, facts.schemas, facts.database), classified.statement.position)
+    bound = bind(
+        node, resolver(catalog, facts.schemas, facts.database), classified.statement.position
+    )
     safety = Safety(bound, tuple(parameter_oids))
     fences = place_fences(bound, safety)
     literals = None
@@ -93,7 +96,8 @@ def rewrite(
 
 
 def catalog_sql(classified: Classified, facts: SessionFacts) -> str:
-    """The text of a CATALOG statement for the shadow: reviewed, redirected and printed, never relayed."""
+    """The text of a CATALOG statement for the shadow: reviewed, redirected and printed, never
+    relayed."""
     node = classified.query
     settle(node, facts, {}, is_catalog=True)
     redirected = route.redirect(node)

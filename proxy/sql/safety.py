@@ -1,14 +1,16 @@
-"""Which expressions are safe on a hidden row: total for every stored value, so that they cannot raise.
+"""Which expressions are safe on a hidden row: total for every stored value, so that they cannot
+raise.
 
-A row filter is no barrier to what PostgreSQL evaluates first (pitfalls 1–7): the planner orders conjuncts
-by cost and moves them below joins. So an expression that might be evaluated before a filter must not be
-able to raise, whatever the row holds. `proleakproof` is both too narrow (LIKE, numeric, enum) and not
-quite the question; `classification.total` holds the reviewed table, and this file applies it to trees.
+A row filter is no barrier to what PostgreSQL evaluates first (pitfalls 1–7): the planner orders
+conjuncts by cost and moves them below joins. So an expression that might be evaluated before a
+filter must not be able to raise, whatever the row holds. `proleakproof` is both too narrow (LIKE,
+numeric, enum) and not quite the question; `classification.total` holds the reviewed table, and this
+file applies it to trees.
 
-Safe, then, is: a column whose value is already stored or computed; a literal or parameter (its input
-function runs at analysis or Bind, on no row); a total operator or function over safe operands; boolean
-connectives; a subquery that is quiet throughout. Everything else is unsafe, which costs a fence, never
-an answer.
+Safe, then, is: a column whose value is already stored or computed; a literal or parameter (its
+input function runs at analysis or Bind, on no row); a total operator or function over safe
+operands; boolean connectives; a subquery that is quiet throughout. Everything else is unsafe, which
+costs a fence, never an answer.
 
 An unknown type (OID 0) makes an operator unsafe. This file must not know policies or printing.
 """
@@ -17,6 +19,7 @@ from __future__ import annotations
 
 from postgast import pg_query_pb2 as pb
 
+from proxy.catalog.virtual import Column
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.classification import total
@@ -24,7 +27,6 @@ from proxy.sql.infer import COMPARISONS, TEXT_OID, TEXTS, UNKNOWN_OID, Types, ca
 from proxy.sql.level import contains_aggregate, level_expressions
 from proxy.sql.scope import (
     Bound,
-    Column,
     Item,
     ItemKind,
     Merged,
@@ -35,11 +37,13 @@ from proxy.sql.scope import (
     SetOperation,
 )
 
-# Casts that are total on every value of the source type (tried with the extremes of each type in tests).
+# Casts that are total on every value of the source type (tried with the extremes of each type in
+# tests).
 _TOTAL_CASTS = {
-    (21, 23), (21, 20), (23, 20), (21, 1700), (23, 1700), (20, 1700), (21, 701), (23, 701), (20, 701),
-    (700, 701), (1043, 25), (25, 1043), (1042, 25), (16, 25), (21, 25), (23, 25), (20, 25), (1700, 25),
-    (700, 25), (701, 25), (1082, 25), (1114, 25), (1184, 25), (2950, 25), (3802, 25), (114, 25),
+    (21, 23), (21, 20), (23, 20), (21, 1700), (23, 1700), (20, 1700), (21, 701), (23, 701), (20,
+    701), (700, 701), (1043, 25), (25, 1043), (1042, 25), (16, 25), (21, 25), (23, 25), (20, 25),
+    (1700, 25), (700, 25), (701, 25), (1082, 25), (1114, 25), (1184, 25), (2950, 25), (3802, 25),
+    (114, 25),
 }  # fmt: skip
 _TIMES = {
     pb.SVFOP_CURRENT_DATE, pb.SVFOP_CURRENT_TIME, pb.SVFOP_CURRENT_TIMESTAMP, pb.SVFOP_LOCALTIME,
@@ -47,7 +51,12 @@ _TIMES = {
 }  # fmt: skip
 _DETERMINISTIC = {"C", "POSIX", "default", "ucs_basic"}
 _QUIET_AGGREGATES = {"count", "min", "max", "bool_and", "bool_or", "every"}
-_QUIET_SUMS = {21, 23, 20, 1700}  # accumulate in a wider type; a float's sum can overflow, an integer's not
+_QUIET_SUMS = {
+    21,
+    23,
+    20,
+    1700,
+}  # accumulate in a wider type; a float's sum can overflow, an integer's not
 _QUIET_WINDOWS = {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "lag", "lead",
                   "first_value", "last_value"}  # fmt: skip
 
@@ -65,7 +74,8 @@ class Safety(Types):
     # Safety of expressions
 
     def is_safe(self, node: tree.Node) -> bool:
-        """Whether evaluating the expression on any row, hidden ones too, can neither raise nor act."""
+        """Whether evaluating the expression on any row, hidden ones too, can neither raise nor
+        act."""
         field = tree.kind(node)
         if not field:
             return True
@@ -84,10 +94,14 @@ class Safety(Types):
             case "a_expr":
                 return self._is_safe_operator(message)
             case "coalesce_expr":
-                return self.unified(list(message.args)) != 0 and all(map(self.is_safe, message.args))
+                return self.unified(list(message.args)) != 0 and all(
+                    map(self.is_safe, message.args)
+                )
             case "min_max_expr":
                 oid = self.unified(list(message.args))
-                return total.is_total_operator("<", oid, oid) and all(map(self.is_safe, message.args))
+                return total.is_total_operator("<", oid, oid) and all(
+                    map(self.is_safe, message.args)
+                )
             case "case_expr":
                 return self._is_safe_case(message)
             case "func_call":
@@ -106,7 +120,11 @@ class Safety(Types):
         ref = self.bound.refs.get(id(message))
         if ref is None:  # an output name in ORDER BY: judged where the output is
             return False
-        return ref.kind is RefKind.COLUMN and ref.entry is not None and self.output_is_safe(ref.entry.output)
+        return (
+            ref.kind is RefKind.COLUMN
+            and ref.entry is not None
+            and self.output_is_safe(ref.entry.output)
+        )
 
     def output_is_safe(self, output: Output) -> bool:
         """Whether reading this output computes nothing that can raise."""
@@ -171,7 +189,9 @@ class Safety(Types):
             case pb.AEXPR_OP_ANY | pb.AEXPR_OP_ALL:
                 return name in COMPARISONS and self._is_safe_array_comparison(name, left, right)
             case pb.AEXPR_DISTINCT | pb.AEXPR_NOT_DISTINCT | pb.AEXPR_NULLIF:
-                return self._is_total("=", left, right) and self.is_safe(left) and self.is_safe(right)
+                return (
+                    self._is_total("=", left, right) and self.is_safe(left) and self.is_safe(right)
+                )
             case pb.AEXPR_IN:
                 members = right.list.items
                 return self.is_safe(left) and all(
@@ -206,7 +226,8 @@ class Safety(Types):
         return self._is_total(name, left, right) and self.is_safe(left) and self.is_safe(right)
 
     def _is_recent(self, name: str, left: tree.Node, right: tree.Node) -> bool:
-        """`now() ± interval '…'` and its SQL spellings, the interval a bounded literal (pitfall 4)."""
+        """`now() ± interval '…'` and its SQL spellings, the interval a bounded literal (pitfall
+        4)."""
         if name not in ("+", "-") or not right.HasField("type_cast"):
             return False
         literal = right.type_cast
@@ -287,9 +308,7 @@ class Safety(Types):
         oid = self.type_of(left)
         if oid == UNKNOWN_OID:
             oid = element
-        return (
-            element != 0 and total.is_total_operator(name, oid, element) and self.is_safe(right)
-        )
+        return element != 0 and total.is_total_operator(name, oid, element) and self.is_safe(right)
 
     # Subqueries
 
@@ -324,9 +343,15 @@ class Safety(Types):
             return False
         node = query.node
         limit = node.limit_count
-        if limit.HasField("a_const") and limit.a_const.HasField("ival") and limit.a_const.ival.ival == 1:
-            return node.limit_option != pb.LIMIT_OPTION_WITH_TIES
-        has_aggregate = any(contains_aggregate(target.res_target.val) for target in node.target_list)
+        if (
+            limit.HasField("a_const")
+            and limit.a_const.HasField("ival")
+            and limit.a_const.ival.ival == 1
+        ):
+            return bool(node.limit_option != pb.LIMIT_OPTION_WITH_TIES)
+        has_aggregate = any(
+            contains_aggregate(target.res_target.val) for target in node.target_list
+        )
         return has_aggregate and not node.group_clause
 
     def is_quiet(self, query: Query) -> bool:
@@ -342,9 +367,13 @@ class Safety(Types):
         if not all(self.is_quiet(cte.query) for cte in query.ctes):
             return False
         for limit in (query.node.limit_count, query.node.limit_offset):
-            if limit.WhichOneof("node") and not (limit.HasField("a_const") or limit.HasField("param_ref")):
+            if limit.WhichOneof("node") and not (
+                limit.HasField("a_const") or limit.HasField("param_ref")
+            ):
                 return False
-        if query.node.limit_count.HasField("param_ref") or query.node.limit_offset.HasField("param_ref"):
+        if query.node.limit_count.HasField("param_ref") or query.node.limit_offset.HasField(
+            "param_ref"
+        ):
             return False  # a negative value raises when the node is first asked, which rows decide
         if isinstance(query, SetOperation):
             return (
@@ -411,8 +440,15 @@ class Safety(Types):
         arguments = list(message.args)
         if message.HasField("over"):
             window = message.over
-            keys = [*window.partition_clause, *(order.sort_by.node for order in window.order_clause)]
-            if window.HasField("start_offset") or window.HasField("end_offset") or len(arguments) > 1:
+            keys = [
+                *window.partition_clause,
+                *(order.sort_by.node for order in window.order_clause),
+            ]
+            if (
+                window.HasField("start_offset")
+                or window.HasField("end_offset")
+                or len(arguments) > 1
+            ):
                 return False
             arguments += keys
             is_known = name in _QUIET_WINDOWS
@@ -441,5 +477,5 @@ def _is_total_range_function(message: tree.Node) -> bool:
         only = arguments[0]
         if only.HasField("a_array_expr"):
             return all(element.HasField("a_const") for element in only.a_array_expr.elements)
-        return only.HasField("param_ref")
+        return bool(only.HasField("param_ref"))
     return False

@@ -1,10 +1,11 @@
-"""The nouns of binding: queries, their FROM items, the columns they put out, and references to them.
+"""The nouns of binding: queries, their FROM items, the columns they put out, and references to
+them.
 
-A `Select` is one query level: its FROM leaves are `Item`s, its output is a list of `Output`s, and every
-column reference that was resolved *to this level* (from here or from a subquery below) is a `Ref`.
-`SetOperation` and `Values` are the two other shapes of a query. All of them keep the protobuf message
-they describe, and the message is mutated later by `guard`: identity of a message is identity of a place
-in the statement.
+A `Select` is one query level: its FROM leaves are `Item`s, its output is a list of `Output`s, and
+every column reference that was resolved *to this level* (from here or from a subquery below) is a
+`Ref`. `SetOperation` and `Values` are the two other shapes of a query. All of them keep the
+protobuf message they describe, and the message is mutated later by `guard`: identity of a message
+is identity of a place in the statement.
 
 This file must not know policies or how relations are filtered.
 """
@@ -23,10 +24,11 @@ from proxy.sql import tree
 class Output:
     """One output column of a query or FROM item.
 
-    `type_oid` is 0 where it is not known here (the shadow knows it, this analysis need not). `column`
-    is the stored column behind a relation's output; `expression` with `query` the target expression
-    behind a subquery's. Neither: a value that its item has already computed, of the type of `typed_by`
-    if that is set (the working table of WITH RECURSIVE has the types of its first term).
+    `type_oid` is 0 where it is not known here (the shadow knows it, this analysis need not).
+    `column` is the stored column behind a relation's output; `expression` with `query` the target
+    expression behind a subquery's. Neither: a value that its item has already computed, of the type
+    of `typed_by` if that is set (the working table of WITH RECURSIVE has the types of its first
+    term).
     """
 
     name: str
@@ -84,7 +86,8 @@ class Entry:
 class Space:
     """A nameable thing of a FROM clause (PostgreSQL: ParseNamespaceItem).
 
-    `name` None: a join without alias. `are_columns_visible`: its columns answer to unqualified names.
+    `name` None: a join without alias. `are_columns_visible`: its columns answer to unqualified
+    names.
     """
 
     name: str | None

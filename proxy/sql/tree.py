@@ -1,8 +1,9 @@
 """The one place that touches libpg_query: parse, print, and small constructors for its tree.
 
-The tree is PostgreSQL's own raw parse tree as protobuf messages (`SelectStmt`, `RangeVar`, …); field
-names are those of `src/include/nodes/parsenodes.h`. A `Node` message is a union: exactly one of its
-fields is set, and `kind(node)` names it. Trees are mutable; whoever changes one owns it (`copy`).
+The tree is PostgreSQL's own raw parse tree as protobuf messages (`SelectStmt`, `RangeVar`, …);
+field names are those of `src/include/nodes/parsenodes.h`. A `Node` message is a union: exactly one
+of its fields is set, and `kind(node)` names it. Trees are mutable; whoever changes one owns it
+(`copy`).
 
 This file must not know policies, catalogs or sources. It knows no rule of SQL beyond printing.
 """
@@ -21,10 +22,12 @@ from proxy.faults import Fault, InternalFault, LimitFault, SyntaxFault
 type_node = pb.Node
 Node = Any  # a protobuf message of pg_query; generated classes carry no useful static types
 
-# libpg_query's protobuf decoder stops at 100 nested messages, about 48 nested expressions. That bound
-# is wanted (attack 39: deep nesting), so it is kept and named instead of raised.
+# libpg_query's protobuf decoder stops at 100 nested messages, about 48 nested expressions. That
+# bound is wanted (attack 39: deep nesting), so it is kept and named instead of raised.
 TREE_DEPTH_MAX = 100
-STATEMENT_BYTES_MAX = 1024 * 1024  # the C parser's memory is a multiple of the text; agents send kilobytes
+STATEMENT_BYTES_MAX = (
+    1024 * 1024
+)  # the C parser's memory is a multiple of the text; agents send kilobytes
 
 
 def kind(node: Node) -> str:
@@ -40,15 +43,15 @@ def inner(node: Node) -> Node:
 def parse_tree(text: str) -> Node:
     """Parse SQL text into libpg_query's `ParseResult`.
 
-    Raises: SyntaxFault (42601) with a 1-based character position; LimitFault (54001) for nesting beyond
-    `TREE_DEPTH_MAX`, (54000) beyond `STATEMENT_BYTES_MAX`.
+    Raises: SyntaxFault (42601) with a 1-based character position; LimitFault (54001) for nesting
+    beyond `TREE_DEPTH_MAX`, (54000) beyond `STATEMENT_BYTES_MAX`.
     """
     try:
         encoded = text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise SyntaxFault("invalid byte sequence for encoding \"UTF8\"", sqlstate="22021") from error
+        raise SyntaxFault('invalid byte sequence for encoding "UTF8"', sqlstate="22021") from error
     if b"\0" in encoded:  # C strings end there: the parser would see another text than we log
-        raise SyntaxFault("invalid byte sequence for encoding \"UTF8\": 0x00", sqlstate="22021")
+        raise SyntaxFault('invalid byte sequence for encoding "UTF8": 0x00', sqlstate="22021")
     if len(encoded) > STATEMENT_BYTES_MAX:
         raise LimitFault(f"statement exceeds {STATEMENT_BYTES_MAX} bytes", sqlstate="54000")
     try:
@@ -87,6 +90,8 @@ def print_tree(statement: Node) -> str:
     return text
 
 
+_NODE = pb.Node.DESCRIPTOR
+
 # Message name -> field of `Node` that holds it, e.g. "SelectStmt" -> "select_stmt".
 _FIELD_BY_MESSAGE = {
     field.message_type.name: field.name for field in pb.Node.DESCRIPTOR.fields if field.message_type
@@ -110,32 +115,24 @@ def copy(message: Node) -> Node:
     return duplicate
 
 
-# Which fields of which message hold messages, found once: reflection per node is what makes walks slow.
-_CHILDREN: dict[str, tuple[tuple[str, bool], ...]] = {
-    message.name: tuple(
-        (field.name, field.is_repeated) for field in message.fields if field.message_type is not None
-    )
-    for message in pb.DESCRIPTOR.message_types_by_name.values()
-}
-
-
-def children(message: Node) -> Iterator[Node]:
-    """Direct sub-messages, unions unwrapped. Every field of the grammar is covered by construction."""
-    if message.DESCRIPTOR.name == "Node":
-        field = message.WhichOneof("node")
-        if field is not None:
-            yield getattr(message, field)
-        return
+def children(message: Node) -> list[Node]:
+    """Direct sub-messages, unions unwrapped. Every field of the grammar is covered by
+    construction."""
+    found: list[Node] = []
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
-        for child in value if field.is_repeated else (value,):
-            if child.DESCRIPTOR.name == "Node":
-                name = child.WhichOneof("node")
-                if name is not None:
-                    yield getattr(child, name)
+        if field.message_type is not _NODE:
+            if field.is_repeated:
+                found.extend(value)
             else:
-                yield child
+                found.append(value)
+            continue
+        for child in value if field.is_repeated else (value,):
+            name = child.WhichOneof("node")
+            if name is not None:
+                found.append(getattr(child, name))
+    return found
 
 
 def walk(message: Node) -> Iterator[Node]:
@@ -152,24 +149,28 @@ def walk(message: Node) -> Iterator[Node]:
         stack.extend(children(current))
 
 
+_LOCATION_FIELDS = frozenset(
+    {
+        "location", "stmt_location", "stmt_len", "rexpr_list_start", "rexpr_list_end", "list_start",
+        "list_end", "name_location",
+    }
+)  # fmt: skip
+
+
 def strip_locations(message: Node) -> Node:
     """Zero every text position, in place, so that trees of differing texts compare equal."""
-    for current in walk(message):
-        for name in _LOCATION_FIELDS.get(current.DESCRIPTOR.name, ()):
-            current.ClearField(name)
+    stack = [message]
+    while stack:
+        current = stack.pop()
+        for field, value in current.ListFields():
+            if field.message_type is None:
+                if field.name in _LOCATION_FIELDS:
+                    current.ClearField(field.name)
+            elif field.is_repeated:
+                stack.extend(value)
+            else:
+                stack.append(value)
     return message
-
-
-_LOCATION_FIELDS: dict[str, tuple[str, ...]] = {
-    message.name: tuple(
-        field.name
-        for field in message.fields
-        if field.name
-        in ("location", "stmt_location", "stmt_len", "rexpr_list_start", "rexpr_list_end", "list_start",
-            "list_end", "name_location")
-    )
-    for message in pb.DESCRIPTOR.message_types_by_name.values()
-}
 
 
 def same_tree(left: Node, right: Node) -> bool:
@@ -194,7 +195,8 @@ def names(nodes: Sequence[Node]) -> tuple[str, ...]:
 
 
 def arity(call: Node) -> int:
-    """How many arguments a FuncCall passes; an ordered-set aggregate's ORDER BY items count as well."""
+    """How many arguments a FuncCall passes; an ordered-set aggregate's ORDER BY items count as
+    well."""
     return len(call.args) + (len(call.agg_order) if call.agg_within_group else 0)
 
 
@@ -219,7 +221,8 @@ def parameter(number: int) -> Node:
 
 
 def cast(argument: Node, type_name: str) -> Node:
-    """`argument::type_name`, the type spelled as Postgres prints it (`text[]`, `pg_catalog.name`)."""
+    """`argument::type_name`, the type spelled as Postgres prints it (`text[]`,
+    `pg_catalog.name`)."""
     return pb.Node(type_cast=pb.TypeCast(arg=argument, type_name=type_name_tree(type_name)))
 
 
@@ -271,11 +274,11 @@ def select() -> Node:
     return pb.SelectStmt(limit_option=pb.LIMIT_OPTION_DEFAULT, op=pb.SETOP_NONE)
 
 
-def subselect(query: Node, name: str, column_names: Sequence[str] = (), *, lateral: bool = False) -> Node:
+def subselect(
+    query: Node, name: str, column_names: Sequence[str] = (), *, lateral: bool = False
+) -> Node:
     """`[LATERAL] (query) AS name(column_names)` as a FROM item."""
-    item = pb.RangeSubselect(
-        lateral=lateral, subquery=wrap(query), alias=alias(name, column_names)
-    )
+    item = pb.RangeSubselect(lateral=lateral, subquery=wrap(query), alias=alias(name, column_names))
     return pb.Node(range_subselect=item)
 
 

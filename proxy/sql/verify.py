@@ -1,17 +1,20 @@
-"""The second lock: the printed text is parsed again and walked by other rules than those that made it.
+"""The second lock: the printed text is parsed again and walked by other rules than those that made
+it.
 
-Nothing here uses `bind`, `fence` or `guard`, their walks or their resolution of names. What is demanded
-of the text that a source would run (I2):
+Nothing here uses `bind`, `fence` or `guard`, their walks or their resolution of names. What is
+demanded of the text that a source would run (I2):
 
 1. It parses to exactly one SELECT, and to the very tree that was printed.
-2. A relation with a schema name stands only in a subquery that equals, node for node, the guard composed
-   here from the decision's own texts; each expected guard occurs as often as expected, no more, no less.
+2. A relation with a schema name stands only in a subquery that equals, node for node, the guard
+   composed here from the decision's own texts; each expected guard occurs as often as expected, no
+   more, no less.
 3. A relation without a schema name is a WITH name in force at that place.
-4. Outside guards: every function and operator is allowed, functions are qualified, no parameter is numbered
-   beyond the client's own (so no claim can be read), and no node kind occurs that runs, locks or writes.
+4. Outside guards: every function and operator is allowed, functions are qualified, no parameter is
+   numbered beyond the client's own (so no claim can be read), and no node kind occurs that runs,
+   locks or writes.
 
-A disagreement is an InternalFault: the statement is refused and the alarm is raised, for then one of the
-two locks is broken.
+A disagreement is an InternalFault: the statement is refused and the alarm is raised, for then one
+of the two locks is broken.
 """
 
 from __future__ import annotations
@@ -51,11 +54,11 @@ def verify(rewritten: Rewritten) -> Verified:
     statements = tree.parse_tree(rewritten.sql).stmts
     if len(statements) != 1 or not statements[0].stmt.HasField("select_stmt"):
         raise InternalFault("the printed statement is not one query")
-    again = statements[0].stmt.select_stmt
-    if not tree.same_tree(again, rewritten.node):
+    again = tree.strip_locations(statements[0].stmt.select_stmt)
+    if again != tree.strip_locations(rewritten.node):
         raise InternalFault("the printed statement reads back as another one")
     walk = _Walk(rewritten)
-    walk.visit(tree.strip_locations(again), frozenset())
+    walk.visit(again, frozenset())
     walk.finish()
     return Verified(rewritten)
 
@@ -143,10 +146,39 @@ class _Walk:
             raise InternalFault("an identity of the source was about to be told")
 
 
+_guards: dict[object, tuple[bytes, bytes]] = {}
+_GUARDS_MAX = 4_096  # composed guards kept; one is some kilobytes
+
+
 def _expected_guard(
     guarded: GuardedRelation, rewritten: Rewritten, slots: dict[str, int]
 ) -> tuple[bytes, bytes]:
     """The guard as the decision's texts compose it, plain and with its own fence, as bytes."""
+    decision = guarded.decision
+    numbers = tuple(
+        (name, kind.name, slots.get(name)) for name, kind in decision.claim_types.items()
+    )
+    key = (
+        guarded.key,
+        guarded.is_only,
+        decision.columns,
+        decision.row_filter,
+        numbers,
+        rewritten.parameter_count,
+    )
+    if rewritten.claim_literals is not None:  # values differ by identity: never shared
+        return _compose_guard(guarded, rewritten, slots)
+    pair = _guards.get(key)
+    if pair is None:
+        if len(_guards) >= _GUARDS_MAX:
+            _guards.clear()
+        pair = _guards[key] = _compose_guard(guarded, rewritten, slots)
+    return pair
+
+
+def _compose_guard(
+    guarded: GuardedRelation, rewritten: Rewritten, slots: dict[str, int]
+) -> tuple[bytes, bytes]:
     decision = guarded.decision
     columns = ", ".join(
         _quoted(column.name)

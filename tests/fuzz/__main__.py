@@ -54,7 +54,8 @@ def _run(oracle: Oracle, seed: int, deadline: float, statements: int | None) -> 
             oracle.check(one.sql, source, is_ordered=one.is_ordered)
             if time.monotonic() - told > PROGRESS_SECONDS:
                 told = time.monotonic()
-                print(f"  {oracle.tally.generated} statements, {len(oracle.tally.differences)} differences")
+                done, found = oracle.tally.generated, len(oracle.tally.differences)
+                print(f"  {done} statements, {found} differences", flush=True)
     finally:
         oracle.close()
 
@@ -63,7 +64,7 @@ def report(tally: Tally, seed: int) -> str:
     """The figures as text."""
     lines = [
         f"{tally.generated} statements, last seed {seed}",
-        f"accepted {tally.accepted} ({tally.accepted_share:.1%}), of these with a fence {tally.fenced}",
+        f"accepted {tally.accepted} ({tally.accepted_share:.1%}), with a fence {tally.fenced}",
         f"raised an error on both sides {tally.errors}, timed out {tally.timeouts}",
         f"rows equal to the reference {tally.compared}",
         "refusals: " + "; ".join(f"{n}× {text}" for text, n in tally.refusals.most_common(8)),

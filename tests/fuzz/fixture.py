@@ -1,8 +1,9 @@
 """Three databases for the oracles, and the policy decisions that relate them.
 
-`left` and `right` agree on every value that the principal may see. Hidden rows and masked values differ:
-they are drawn with another seed, and many are poison, so that an expression evaluated on them raises where
-it would not on a visible row. `reference` holds only what may be seen, masks already applied.
+`left` and `right` agree on every value that the principal may see. Hidden rows and masked values
+differ: they are drawn with another seed, and many are poison, so that an expression evaluated on
+them raises where it would not on a visible row. `reference` holds only what may be seen, masks
+already applied.
 """
 
 from __future__ import annotations
@@ -55,13 +56,13 @@ CREATE TABLE shop.members (u text, tenant text, PRIMARY KEY (u, tenant));
 """
 
 _MASK = (
-    "CASE WHEN \"tenant\" = claim('home') THEN \"secret\""
-    ' ELSE pg_catalog.left("secret", 2) || \'***\'::text END'
+    'CASE WHEN "tenant" = claim(\'home\') THEN "secret"'
+    " ELSE pg_catalog.left(\"secret\", 2) || '***'::text END"
 )
 _FILTERS = {
-    "orders": '"tenant" IN (SELECT m.tenant FROM shop.members m WHERE m.u = claim(\'sub\'))',
+    "orders": "\"tenant\" IN (SELECT m.tenant FROM shop.members m WHERE m.u = claim('sub'))",
     "items": (
-        "EXISTS (SELECT 1 FROM shop.orders o WHERE o.id = \"order_id\""
+        'EXISTS (SELECT 1 FROM shop.orders o WHERE o.id = "order_id"'
         " AND o.tenant = ANY (claim('tenants')))"
     ),
     "people": "\"region\" = ANY (claim('regions'))",
@@ -150,7 +151,9 @@ def _fill(dsn: str, seed: int, hidden_seed: int) -> None:
                 copy.write_row(_person(number, shown, hidden))
 
 
-def _order(number: int, tenant: str, shown: random.Random, hidden: random.Random) -> tuple[object, ...]:
+def _order(
+    number: int, tenant: str, shown: random.Random, hidden: random.Random
+) -> tuple[object, ...]:
     is_visible = tenant in VISIBLE_TENANTS
     values = _order_values(shown, is_poison=False)
     poison = _order_values(hidden, is_poison=True)
@@ -187,7 +190,12 @@ def _item(
     number: int, order: int, tenant: str, shown: random.Random, hidden: random.Random
 ) -> tuple[object, ...]:
     is_visible = tenant in VISIBLE_ITEM_TENANTS
-    one = (f"s{shown.randint(0, 9)}", shown.randint(1, 90), str(shown.randint(0, 50)), shown.randint(1, 9))
+    one = (
+        f"s{shown.randint(0, 9)}",
+        shown.randint(1, 90),
+        str(shown.randint(0, 50)),
+        shown.randint(1, 9),
+    )
     poison = (f"z{hidden.randint(0, 9)}", 0, f"x{hidden.randint(0, 50)}", 0)
     return (number, order, *(one if is_visible else poison))
 
@@ -199,7 +207,14 @@ def _person(number: int, shown: random.Random, hidden: random.Random) -> tuple[o
     manager = manager if region == "emea" else hidden.choice([None, *range(1, number)])
     born = f"19{60 + shown.randint(0, 39)}-01-02"
     hidden_born = f"19{60 + hidden.randint(0, 39)}-03-04"
-    return number, manager, name, hidden.randint(0, 9), region, born if region == "emea" else hidden_born
+    return (
+        number,
+        manager,
+        name,
+        hidden.randint(0, 9),
+        region,
+        born if region == "emea" else hidden_born,
+    )
 
 
 def _fill_reference(left: str, reference: str) -> None:

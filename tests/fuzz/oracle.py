@@ -1,4 +1,5 @@
-"""Runs one statement on both worlds and on the reference, and compares everything a client could see."""
+"""Runs one statement on both worlds and on the reference, and compares everything a client could
+see."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ from tests.fuzz.fixture import CLAIM_TYPES, CLAIMS, World
 FACTS = SessionFacts(user="alice", database="fuzz", schemas=("shop", "public"))
 STATEMENT_TIMEOUT_MS = 3_000
 # The same plan space on both sides, another one for each statement: a leak shows in some plan only.
-_PLANNER = ("enable_hashjoin", "enable_mergejoin", "enable_nestloop", "enable_seqscan", "enable_sort",
+_PLANNER = ("enable_hashjoin", "enable_mergejoin", "enable_nestloop", "enable_seqscan",
+"enable_sort",
             "enable_material", "enable_hashagg")  # fmt: skip
 
 
@@ -40,7 +42,8 @@ class Answer:
 
 @dataclass
 class Tally:
-    """Figures of a run. `nodes` counts tree node types of accepted statements: the coverage table."""
+    """Figures of a run. `nodes` counts tree node types of accepted statements: the coverage
+    table."""
 
     generated: int = 0
     accepted: int = 0
@@ -79,11 +82,15 @@ class Oracle:
             connection.close()
 
     def check(self, sql: str, source: random.Random, *, is_ordered: bool = False) -> bool:
-        """Whether the statement was accepted; differences go to the tally. Other databases' SQL is ours."""
+        """Whether the statement was accepted; differences go to the tally. Other databases' SQL is
+        ours."""
         self.tally.generated += 1
         try:
             probe = self.run(2, sql, [], [], is_ordered=is_ordered)
-            if probe.sqlstate[:2] in ("42", "0A"):  # not a statement of PostgreSQL: the generator's slip
+            if probe.sqlstate[:2] in (
+                "42",
+                "0A",
+            ):  # not a statement of PostgreSQL: the generator's slip
                 self.tally.generated -= 1
                 return False
             guarded = self._guard(sql)
