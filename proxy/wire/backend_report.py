@@ -119,6 +119,6 @@ def _report_fault(fields: Mapping[str, str]) -> str | None:
     sqlstate = fields["C"]
     if len(sqlstate) != 5 or not (sqlstate.isascii() and sqlstate.isalnum()):
         return "the SQLSTATE has not five letters or digits"
-    if not all(len(code) == 1 and "\0" < code < "\x80" for code in fields):
-        return "a field code is not one ASCII character"
+    if not all(len(code) == 1 and "!" <= code <= "~" for code in fields):
+        return "a field code is not one printable ASCII character"
     return None

@@ -19,7 +19,7 @@ uint16 = st.integers(0, 2**16 - 1)
 cancel_key = st.binary(min_size=4, max_size=256)
 target_kind = st.sampled_from([frontend.STATEMENT, frontend.PORTAL])
 version = st.tuples(st.just(3), uint16)
-field_code = st.characters(min_codepoint=1, max_codepoint=127)
+field_code = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
 sqlstate = st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=5, max_size=5)
 
 

@@ -49,6 +49,7 @@ def test_unknown_fields_are_kept() -> None:
         b"SERROR\0C42P01\0Mone\0Mtwo\0\0",
         b"SERROR\0C42P01\0Mno end\0",
         b"SERROR\0C42P01\0Mafter\0\0x",
+        b"\rcontrol\0SERROR\0C42P01\0Mno\0\0",
         b"\xffbyte\0SERROR\0C42P01\0Mno\0\0",
     ],
 )
