@@ -48,6 +48,8 @@ STOP_TIMEOUT_SECONDS: Final = 20.0  # a fast shutdown takes 0.1 s; after this th
 POLL_INTERVAL_SECONDS: Final = 0.02  # start-up takes about 0.1 s
 SOCKET_PATH_BYTES_MAX: Final = 107  # sun_path of unix(7), without its final zero byte
 SOCKET_DIRECTORY_PREFIX: Final = "sallyport-pg-"
+# Address space of one process of a disposable cluster, which runs what clients ask; 20 MB is usual.
+PROCESS_MEMORY_BYTES_MAX: Final = 2 * 1024**3
 LOG_TAIL_LINES: Final = 15
 DEFAULT_PORT: Final = 5432  # part of the socket's file name; no TCP port is opened for it
 
@@ -354,9 +356,11 @@ class Cluster:
     def _command(self, program: str, *arguments: str) -> list[str]:
         assert self._demotion is not None
         # A namespace change clears the death signal, so it is asked for inside the namespace.
-        leash = (
-            ("setpriv", "--pdeathsig", "INT") if program == "postgres" and _has_setpriv() else ()
-        )
+        leash: list[str] = []
+        if program == "postgres" and not self.durable and shutil.which("prlimit"):
+            leash += ["prlimit", f"--as={PROCESS_MEMORY_BYTES_MAX}", "--core=0"]
+        if program == "postgres" and _has_setpriv():
+            leash += ["setpriv", "--pdeathsig", "INT"]
         return [*self._demotion.prefix, *leash, str(self.pg_bin(program)), *arguments]
 
     async def _run(self, program: str, *arguments: str) -> tuple[int, str]:
@@ -397,6 +401,9 @@ class Cluster:
                 await asyncio.sleep(POLL_INTERVAL_SECONDS)
         if _is_postmaster(process_id, self._data):
             raise ClusterError(f"an old Postgres (pid {process_id}) will not leave {self._data}")
+        if self._pid_file_lines() and not self.durable:
+            # It did not stop cleanly, and nothing was synced: what lies there cannot be trusted.
+            shutil.rmtree(self._data)
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def _log_tail(self) -> str:

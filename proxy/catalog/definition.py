@@ -1,0 +1,255 @@
+"""The DDL that shows a ClassCatalog in an empty database: pure, text out.
+
+INVARIANT I7: only what the class may see is printed. So constraint names are left to Postgres (a
+name such as `uq_email_salary` tells of a column), defaults, CHECK and generation expressions are
+left out, keys appear only when all their columns are visible and unmasked, views have a body that
+tells nothing, and the visible columns are numbered without gaps.
+
+This file must not know connections or policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from proxy.catalog.virtual import (
+    CatalogError,
+    ClassCatalog,
+    Column,
+    ForeignKey,
+    TypeDefinition,
+    VisibleRelation,
+)
+
+FOREIGN_SERVER: Final = "remote"  # a foreign table needs some server; its name tells nothing
+STANDARD_COLLATIONS: Final = frozenset({"C", "POSIX"})  # those that every Postgres has
+_KEYED_KINDS: Final = "rp"  # relation kinds that are shown as tables, and may so carry keys
+_ACTIONS: Final = {
+    "a": "NO ACTION",
+    "r": "RESTRICT",
+    "c": "CASCADE",
+    "n": "SET NULL",
+    "d": "SET DEFAULT",
+}
+
+
+def quote_identifier(name: str) -> str:
+    """`name` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(value: str) -> str:
+    """`value` as an SQL string literal, under any setting of standard_conforming_strings."""
+    quoted = "'" + value.replace("'", "''").replace("\\", "\\\\") + "'"
+    return "E" + quoted if "\\" in value else quoted
+
+
+def qualified(schema: str, name: str) -> str:
+    return f"{quote_identifier(schema)}.{quote_identifier(name)}"
+
+
+def definition(catalog: ClassCatalog, role: str, extensions: Collection[str] = ()) -> list[str]:
+    """Statements that build `catalog` in a database made from the bare template, in order.
+
+    `role` is granted what it needs to read it; `extensions` are those that the shadow's own
+    installation can create: types of any other become stand-ins. Raises CatalogError when two
+    sources define one type differently.
+    """
+    types = _merged_types(catalog)
+    stand_ins = {
+        oid
+        for oid, kind in types.items()
+        if kind.kind not in "edc" and (kind.extension is None or kind.extension not in extensions)
+    }
+    stand_in_names = {(types[oid].schema, types[oid].name) for oid in stand_ins}
+    statements = list(_schemas(catalog, types.values()))
+    statements += _extensions(types.values(), extensions)
+    statements += _types(types, stand_ins, extensions)
+    relations = list(catalog.relations.values())
+    if any(relation.relation.kind == "f" for relation in relations):
+        statements.append("CREATE FOREIGN DATA WRAPPER remote")
+        statements.append(f"CREATE SERVER {FOREIGN_SERVER} FOREIGN DATA WRAPPER remote")
+    for relation in relations:
+        own_types = catalog.types.get(relation.relation.source, {})
+        statements.append(_relation(relation, _Namer(own_types, stand_in_names)))
+        statements += _comments(relation)
+    for relation in relations:
+        statements += _foreign_keys(catalog, relation)
+    for schema in sorted({relation.schema for relation in relations} | {"public"}):
+        statements.append(f"GRANT USAGE ON SCHEMA {quote_identifier(schema)} TO {role}")
+        statements.append(
+            f"GRANT SELECT ON ALL TABLES IN SCHEMA {quote_identifier(schema)} TO {role}"
+        )
+    return statements
+
+
+def _merged_types(catalog: ClassCatalog) -> dict[int, TypeDefinition]:
+    """All sources' types by a key of our own; equal ones once."""
+    merged: dict[tuple[str, str], TypeDefinition] = {}
+    for by_oid in catalog.types.values():
+        for found in by_oid.values():
+            if found.schema == "information_schema" or found.is_row_type:
+                continue  # the former exist everywhere; a table's row type would tell the table
+            known = merged.setdefault((found.schema, found.name), found)
+            if (known.kind, known.labels, known.base_type_name) != (
+                found.kind,
+                found.labels,
+                found.base_type_name,
+            ):
+                raise CatalogError(
+                    f"two sources define the type `{found.schema}.{found.name}` differently:"
+                    " hide the columns of one of them"
+                )
+    return {found.oid: found for found in merged.values()}
+
+
+def _schemas(catalog: ClassCatalog, types: Iterable[TypeDefinition]) -> Iterator[str]:
+    names = {schema for schema, _ in catalog.relations} | {found.schema for found in types}
+    for name in sorted(names):
+        if name != "public":
+            yield f"CREATE SCHEMA {quote_identifier(name)}"
+        comment = catalog.schema_comments.get(name)
+        if comment is not None:
+            yield f"COMMENT ON SCHEMA {quote_identifier(name)} IS {quote_literal(comment)}"
+
+
+def _extensions(types: Iterable[TypeDefinition], available: Collection[str]) -> Iterator[str]:
+    wanted = {found.extension: found.schema for found in types if found.extension in available}
+    for name, schema in sorted((name, schema) for name, schema in wanted.items() if name):
+        yield (f"CREATE EXTENSION {quote_identifier(name)} WITH SCHEMA {quote_identifier(schema)}")
+
+
+def _types(
+    types: dict[int, TypeDefinition], stand_ins: Collection[int], available: Collection[str]
+) -> Iterator[str]:
+    """Definitions in dependency order: a composite's or domain's own types come before it."""
+    by_array = {found.array_oid: oid for oid, found in types.items()}
+    done: set[int] = set()
+
+    def emit(oid: int) -> Iterator[str]:
+        found = types.get(by_array.get(oid, oid))
+        if found is None or found.oid in done:
+            return
+        done.add(found.oid)
+        yield from emit(found.base_type_oid)
+        for attribute in found.attributes:
+            yield from emit(attribute.type_oid)
+        if found.extension is None or found.extension not in available:
+            yield _type(found, found.oid in stand_ins)
+
+    for oid in types:
+        yield from emit(oid)
+
+
+def _type(found: TypeDefinition, is_stand_in: bool) -> str:
+    name = qualified(found.schema, found.name)
+    if is_stand_in:
+        # A domain over text: compares, prints and casts as text does, which is how values of a type
+        # that this Postgres does not have can be shown at all.
+        return f"CREATE DOMAIN {name} AS pg_catalog.text"
+    if found.kind == "e":
+        return f"CREATE TYPE {name} AS ENUM ({', '.join(map(quote_literal, found.labels))})"
+    if found.kind == "d":
+        not_null = " NOT NULL" if found.not_null else ""
+        return f"CREATE DOMAIN {name} AS {found.base_type_name}{not_null}"
+    attributes = (f"{quote_identifier(a.name)} {a.type_name}" for a in found.attributes)
+    return f"CREATE TYPE {name} AS ({', '.join(attributes)})"
+
+
+class _Namer:
+    """How the column types of one source are written in the shadow."""
+
+    def __init__(
+        self, types: Mapping[int, TypeDefinition], stand_ins: Collection[tuple[str, str]]
+    ) -> None:
+        self._types = types
+        self._stand_ins = stand_ins
+
+    def type_name(self, column: Column) -> str:
+        found = self._types.get(column.element_oid) or self._types.get(column.type_oid)
+        suffix = "[]" if column.element_oid else ""
+        if found is None or column.is_masked:
+            return column.type_name
+        if found.is_row_type:
+            return f"pg_catalog.text{suffix}"
+        if (found.schema, found.name) in self._stand_ins:
+            return qualified(found.schema, found.name) + suffix  # a stand-in takes no modifier
+        return column.type_name
+
+
+def _relation(relation: VisibleRelation, namer: _Namer) -> str:
+    name = qualified(relation.schema, relation.name)
+    kind = relation.relation.kind
+    if kind in "vm" and relation.columns:
+        nulls = ", ".join(
+            f"NULL::{namer.type_name(column)}{_collation(column)} AS {_names([column.name])}"
+            for column in relation.columns
+        )
+        if kind == "v":
+            return f"CREATE VIEW {name} AS SELECT {nulls}"
+        return f"CREATE MATERIALIZED VIEW {name} AS SELECT {nulls} WITH NO DATA"
+    parts = [_column(column, namer, kind) for column in relation.columns]
+    if kind == "f":
+        return f"CREATE FOREIGN TABLE {name} ({', '.join(parts)}) SERVER {FOREIGN_SERVER}"
+    if relation.primary_key:
+        parts.append(f"PRIMARY KEY ({_names(relation.primary_key)})")
+    parts += [f"UNIQUE ({_names(key)})" for key in relation.unique_keys]
+    return f"CREATE TABLE {name} ({', '.join(parts)})"
+
+
+def _column(column: Column, namer: _Namer, kind: str) -> str:
+    text = f"{quote_identifier(column.name)} {namer.type_name(column)}{_collation(column)}"
+    if column.identity and kind in _KEYED_KINDS:
+        always = "ALWAYS" if column.identity == "a" else "BY DEFAULT"
+        return f"{text} GENERATED {always} AS IDENTITY"
+    return text + (" NOT NULL" if column.not_null else "")
+
+
+def _collation(column: Column) -> str:
+    if column.collation not in STANDARD_COLLATIONS or column.collation is None:
+        return ""  # ICU and operating system collations need not exist here
+    return f" COLLATE pg_catalog.{quote_identifier(column.collation)}"
+
+
+def _names(columns: Iterable[str]) -> str:
+    return ", ".join(map(quote_identifier, columns))
+
+
+def _comments(relation: VisibleRelation) -> Iterator[str]:
+    word = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
+    name = qualified(relation.schema, relation.name)
+    comment = relation.relation.comment
+    if comment is not None:
+        kind = word.get(relation.relation.kind, "TABLE")
+        yield f"COMMENT ON {kind} {name} IS {quote_literal(comment)}"
+    for column in relation.columns:
+        if column.comment is not None:
+            target = f"{name}.{quote_identifier(column.name)}"
+            yield f"COMMENT ON COLUMN {target} IS {quote_literal(column.comment)}"
+
+
+def _foreign_keys(catalog: ClassCatalog, relation: VisibleRelation) -> Iterator[str]:
+    if relation.relation.kind not in _KEYED_KINDS:
+        return
+    for key in relation.relation.foreign_keys:
+        referenced = catalog.resolve(key.referenced_schema, key.referenced_name)
+        if referenced is not None and _is_shown(key, relation, referenced):
+            yield (
+                f"ALTER TABLE {qualified(relation.schema, relation.name)} ADD FOREIGN KEY"
+                f" ({_names(key.columns)}) REFERENCES"
+                f" {qualified(referenced.schema, referenced.name)}"
+                f" ({_names(key.referenced_columns)})"
+                f" ON UPDATE {_ACTIONS[key.on_update]} ON DELETE {_ACTIONS[key.on_delete]}"
+            )
+
+
+def _is_shown(key: ForeignKey, relation: VisibleRelation, referenced: VisibleRelation) -> bool:
+    """Whether both ends are visible and unmasked, and the far end carries a key to refer to."""
+    keys = {frozenset(columns) for columns in (referenced.primary_key, *referenced.unique_keys)}
+    return (
+        relation.has_clear(key.columns)
+        and referenced.relation.source == relation.relation.source
+        and referenced.relation.kind in _KEYED_KINDS
+        and frozenset(key.referenced_columns) in keys
+    )
