@@ -76,9 +76,12 @@ class FrameBuffer:
         `bounds` maps each permitted type byte to the largest length field in bytes; `refuse_type`
         makes the error for any other. Raises that, or ProtocolViolation for a length out of bounds.
         """
-        if len(self._data) - self._position < HEADER_BYTES and not self._gather(HEADER_BYTES):
+        unread = len(self._data) - self._position
+        if not unread and not self._tail:
+            return None
+        if unread < HEADER_BYTES and not self._gather(HEADER_BYTES):
             # An impermissible type is refused on its own, without waiting for a length.
-            if len(self) and self._first_byte() not in bounds:
+            if self._first_byte() not in bounds:
                 raise refuse_type(self._first_byte())
             return None
         position = self._position

@@ -21,6 +21,7 @@ FunctionCall, legal in the protocol, is in no row: it names a function by OID, p
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
@@ -28,6 +29,7 @@ from typing import Final
 from proxy.wire import backend, frontend
 from proxy.wire.errors import ProtocolViolation, UnsupportedMessage
 from proxy.wire.limits import (
+    BACKEND_MESSAGE_BYTES_MAX_BEFORE_AUTHENTICATION,
     PASSWORD_MESSAGE_BYTES_MAX,
     SASL_MESSAGE_BYTES_MAX,
     SMALL_MESSAGE_BYTES_MAX,
@@ -60,9 +62,22 @@ AUTHENTICATING: Final = frozenset(
 AUTHENTICATED: Final = frozenset({Phase.SESSION, Phase.SKIPPING, Phase.COPY_IN, Phase.COPY_ENDED})
 
 Decoder = Callable[[bytes], frontend.FrontendMessage] | None
-# By type byte: the longest length field, and the decoder (None: read and drop). Bounds None marks a
-# phase without typed messages.
-Tables = Mapping[Phase, tuple[Mapping[int, int] | None, Mapping[int, Decoder]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """One phase, compiled so that the hot path looks up bytes and types only, never a phase.
+
+    By type byte: `bounds`, the longest length field (None: a phase without typed messages);
+    `decoders` (None: read and drop); `after_received`. By type of message: `after_sent`.
+    """
+
+    phase: Phase
+    bounds: Mapping[int, int] | None
+    decoders: Mapping[int, Decoder]
+    after_received: Mapping[int, Phase]
+    after_sent: Mapping[type[backend.BackendMessage], Phase]
+
 
 # Stands for the configurable limit in the tables below.
 _LARGE: Final = 0
@@ -155,22 +170,29 @@ AFTER_RECEIVED: Final[Mapping[tuple[Phase, int], Phase]] = {
 
 
 @lru_cache(maxsize=16)
-def frontend_tables(message_bytes_max: int) -> Tables:
+def frontend_rules(message_bytes_max: int) -> Mapping[Phase, Rules]:
     """Compile the tables for one limit of large messages, in bytes; shared by all connections."""
-    tables: dict[Phase, tuple[Mapping[int, int] | None, Mapping[int, Decoder]]] = {}
-    for phase in Phase:
-        if phase not in _ACCEPTED:
-            tables[phase] = (None, {})
-            continue
+    return {phase: _compile(phase, message_bytes_max) for phase in Phase}
+
+
+def _compile(phase: Phase, message_bytes_max: int) -> Rules:
+    bounds: Mapping[int, int] | None = None
+    decoders: dict[int, Decoder] = {}
+    if phase in _ACCEPTED:
         returned, dropped = _ACCEPTED[phase]
         bounds = {
             message.TYPE[0]: _LIMITS[message] or message_bytes_max
             for message in (*returned, *dropped)
         }
-        decoders: dict[int, Decoder] = {message.TYPE[0]: None for message in dropped}
+        decoders.update((message.TYPE[0], None) for message in dropped)
         decoders.update((message.TYPE[0], _decoder(message)) for message in returned)
-        tables[phase] = (bounds, decoders)
-    return tables
+    return Rules(
+        phase,
+        bounds,
+        decoders,
+        {kind: following for (state, kind), following in AFTER_RECEIVED.items() if state is phase},
+        {kind: following for (state, kind), following in AFTER_SENT.items() if state is phase},
+    )
 
 
 def _decoder(message: type[frontend.FrontendMessage]) -> Decoder:
@@ -199,6 +221,22 @@ BACKEND_TYPES: Final = frozenset(backend.DECODERS) - {backend.NegotiateProtocolV
 BACKEND_TYPES_BEFORE_AUTHENTICATION: Final = frozenset(b"REvN")
 BACKEND_TYPES_ENDING_COPY: Final = frozenset(b"cECZ")
 BACKEND_TYPES_ASYNCHRONOUS: Final = frozenset(b"NSA")
+# All types that change what may come next; the client looks closer at these only.
+BACKEND_TYPES_NOTED: Final = frozenset(b"RH") | (
+    BACKEND_TYPES_ENDING_COPY | BACKEND_TYPES_ASYNCHRONOUS
+)
+
+# What a server may send before authentication, by type byte: the longest length field.
+BOUNDS_BEFORE_AUTHENTICATION: Final[Mapping[int, int]] = dict.fromkeys(
+    BACKEND_TYPES_BEFORE_AUTHENTICATION, BACKEND_MESSAGE_BYTES_MAX_BEFORE_AUTHENTICATION
+)
+
+
+@lru_cache(maxsize=16)
+def backend_bounds(message_bytes_max: int, *, is_copying: bool) -> Mapping[int, int]:
+    """Return what a server may send in a session: COPY data only between its start and its end."""
+    types = BACKEND_TYPES if is_copying else BACKEND_TYPES - {backend.CopyData.TYPE[0]}
+    return dict.fromkeys(types, message_bytes_max)
 
 
 def refuse_backend_type(message_type: int) -> ProtocolViolation:

@@ -28,12 +28,11 @@ from proxy.wire.frontend import (
 )
 from proxy.wire.limits import (
     ASYNCHRONOUS_MESSAGES_MAX,
-    BACKEND_MESSAGE_BYTES_MAX_BEFORE_AUTHENTICATION,
     MESSAGE_BYTES_MAX,
     PENDING_BYTES_MAX_BEFORE_AUTHENTICATION,
     STARTUP_PACKET_BYTES_MAX,
 )
-from proxy.wire.phase import Phase, frontend_tables, refuse_frontend_type
+from proxy.wire.phase import Phase, frontend_rules, refuse_frontend_type
 from proxy.wire.startup import decode_startup_packet
 
 _DATA_ROW: Final = ord("D")
@@ -54,22 +53,22 @@ class ServerProtocol:
     MalformedMessage the phase is then CLOSED and nothing more is read.
     """
 
-    __slots__ = ("_bounds", "_buffer", "_decoders", "_negotiations", "_phase", "_tables")
+    __slots__ = ("_all_rules", "_buffer", "_negotiations", "_rules")
 
     def __init__(self, message_bytes_max: int = MESSAGE_BYTES_MAX) -> None:
         self._buffer = FrameBuffer(message_bytes_max)
-        self._tables = frontend_tables(message_bytes_max)
+        self._all_rules = frontend_rules(message_bytes_max)
         # Which kinds of encryption were asked for: each may be asked for once, as in Postgres.
         self._negotiations: set[type[FrontendMessage]] = set()
         self._enter(Phase.STARTUP)
 
     def __repr__(self) -> str:
-        return f"ServerProtocol({self._phase.name}, {len(self._buffer)} bytes unread)"
+        return f"ServerProtocol({self._rules.phase.name}, {len(self._buffer)} bytes unread)"
 
     @property
     def phase(self) -> Phase:
         """Where the conversation is."""
-        return self._phase
+        return self._rules.phase
 
     @property
     def unread_bytes(self) -> int:
@@ -82,11 +81,11 @@ class ServerProtocol:
         Bytes that arrive while an encryption request is unanswered, or before the handshake that we
         agreed to, were not encrypted and are refused (CVE-2021-23214).
         """
-        if self._phase is Phase.CLOSED:
+        if self.phase is Phase.CLOSED:
             return
-        if self._phase in phase.UNENCRYPTED_BYTES_REFUSED and data:
+        if self.phase in phase.UNENCRYPTED_BYTES_REFUSED and data:
             raise self._close(_early_bytes())
-        if self._phase not in phase.AUTHENTICATED and (
+        if self.phase not in phase.AUTHENTICATED and (
             len(self._buffer) + len(data) > PENDING_BYTES_MAX_BEFORE_AUTHENTICATION
         ):
             raise self._close(ProtocolViolation("too many bytes sent before authentication"))
@@ -98,23 +97,24 @@ class ServerProtocol:
     def next_event(self) -> FrontendMessage | None:
         """Return the next message, or None when more bytes, or a change of phase, are needed."""
         while True:
-            if self._bounds is None:
+            rules = self._rules
+            if rules.bounds is None:
                 return self._next_untyped()
             try:
-                frame = self._buffer.next_frame(self._bounds, self._refuse_type)
+                frame = self._buffer.next_frame(rules.bounds, self._refuse_type)
                 if frame is None:
                     return None
                 message_type, body = frame
-                decode = self._decoders[message_type]
+                decode = rules.decoders[message_type]
                 # A type without a decoder is one that this phase reads and drops.
                 message = None if decode is None else decode(body)
             except MalformedMessage as violation:
-                if self._phase in phase.AUTHENTICATING:
+                if self.phase in phase.AUTHENTICATING:
                     raise self._close(ProtocolViolation(violation.message)) from None
                 raise
             except ProtocolViolation as violation:
                 raise self._close(violation) from None
-            following = phase.AFTER_RECEIVED.get((self._phase, message_type))
+            following = rules.after_received.get(message_type)
             if following is not None:
                 self._enter(following)
             if message is not None:
@@ -126,7 +126,7 @@ class ServerProtocol:
         Messages that change the phase (Authentication*, CopyInResponse, ErrorResponse during COPY)
         must go through here; batches of rows need not.
         """
-        following = phase.AFTER_SENT.get((self._phase, type(message)))
+        following = self._rules.after_sent.get(type(message))
         if following is not None:
             self._enter(following)
         return message.encode()
@@ -136,14 +136,14 @@ class ServerProtocol:
 
         When `accepted`, the handshake comes next, and `encryption_started` after it.
         """
-        assert self._phase in phase.NEGOTIATING, "there is no request to answer"
-        yes = b"S" if self._phase is Phase.NEGOTIATING_SSL else b"G"
+        assert self.phase in phase.NEGOTIATING, "there is no request to answer"
+        yes = b"S" if self.phase is Phase.NEGOTIATING_SSL else b"G"
         self._enter(Phase.HANDSHAKE if accepted else Phase.STARTUP)
         return yes if accepted else b"N"
 
     def encryption_started(self) -> None:
         """Note that everything from here on arrives encrypted (also for direct TLS)."""
-        assert self._phase in (Phase.HANDSHAKE, Phase.STARTUP), "encryption starts a conversation"
+        assert self.phase in (Phase.HANDSHAKE, Phase.STARTUP), "encryption starts a conversation"
         if len(self._buffer):
             raise self._close(_early_bytes())
         self._negotiations = {SSLRequest, GSSENCRequest}
@@ -152,11 +152,11 @@ class ServerProtocol:
     def skip_until_sync(self) -> None:
         """Drop all messages up to the next Sync or Terminate, undecoded: the rule after an error in
         the extended protocol (docs §54.2.3)."""
-        assert self._phase in phase.AUTHENTICATED, "only a session has something to skip"
+        assert self.phase in phase.AUTHENTICATED, "only a session has something to skip"
         self._enter(Phase.SKIPPING)
 
     def _next_untyped(self) -> FrontendMessage | None:
-        if self._phase is not Phase.STARTUP:
+        if self.phase is not Phase.STARTUP:
             return None
         try:
             packet = self._buffer.next_packet(STARTUP_PACKET_BYTES_MAX)
@@ -177,11 +177,10 @@ class ServerProtocol:
         return message
 
     def _enter(self, following: Phase) -> None:
-        self._phase = following
-        self._bounds, self._decoders = self._tables[following]
+        self._rules = self._all_rules[following]
 
     def _refuse_type(self, message_type: int) -> ProtocolViolation:
-        return refuse_frontend_type(self._phase, message_type)
+        return refuse_frontend_type(self.phase, message_type)
 
     def _close(self, violation: ProtocolViolation) -> ProtocolViolation:
         self._enter(Phase.CLOSED)
@@ -199,7 +198,7 @@ class ClientProtocol:
 
     __slots__ = (
         "_asynchronous_messages",
-        "_is_copying",
+        "_bounds",
         "_message_bytes_max",
         "_needed",
         "_partial",
@@ -214,7 +213,7 @@ class ClientProtocol:
         self._message_bytes_max = message_bytes_max
         self._partial = bytearray()
         self._needed = 0
-        self._is_copying = False
+        self._bounds = phase.BOUNDS_BEFORE_AUTHENTICATION
         self._asynchronous_messages = 0
         self._violation: ProtocolViolation | None = None
 
@@ -249,7 +248,9 @@ class ClientProtocol:
         size = len(data)
         while size - position >= HEADER_BYTES:
             message_type, length = HEADER.unpack_from(data, position)
-            limit = self._limit(message_type)
+            limit = self._bounds.get(message_type)
+            if limit is None:
+                raise phase.refuse_backend_type(message_type)
             if not 4 <= length <= limit:
                 raise refuse_length(length, limit)
             end = position + 1 + length
@@ -270,18 +271,6 @@ class ClientProtocol:
         if position < size:
             self._partial += data[position:] if position else data
         return messages
-
-    def _limit(self, message_type: int) -> int:
-        """Return the longest permitted length of a type in bytes; refuse a type out of place."""
-        if not self.is_authenticated:
-            if message_type not in phase.BACKEND_TYPES_BEFORE_AUTHENTICATION:
-                raise phase.refuse_backend_type(message_type)
-            return BACKEND_MESSAGE_BYTES_MAX_BEFORE_AUTHENTICATION
-        if message_type not in phase.BACKEND_TYPES or (
-            message_type == _COPY_DATA and not self._is_copying
-        ):
-            raise phase.refuse_backend_type(message_type)
-        return self._message_bytes_max
 
     def _row_run(self, data: bytes, position: int) -> tuple[int, int]:
         """Walk whole DataRow frames from `position`: return their number and where they end."""
@@ -331,16 +320,25 @@ class ClientProtocol:
 
     def _decode(self, message_type: int, body: bytes) -> BackendMessage:
         message = backend.DECODERS[message_type](body)
+        if message_type in phase.BACKEND_TYPES_NOTED:
+            self._note(message_type, message)
+        return message
+
+    def _note(self, message_type: int, message: BackendMessage) -> None:
+        """Follow what a message says about what may come next."""
         if message_type == _AUTHENTICATION:
             self.is_authenticated = isinstance(message, backend.AuthenticationOk)
-        elif message_type in phase.BACKEND_TYPES_ENDING_COPY:
-            self._is_copying = False
-        elif isinstance(message, backend.CopyOutResponse):
-            self._is_copying = True
-        if message_type in phase.BACKEND_TYPES_ASYNCHRONOUS:
+            self._bounds = (
+                phase.backend_bounds(self._message_bytes_max, is_copying=False)
+                if self.is_authenticated
+                else phase.BOUNDS_BEFORE_AUTHENTICATION
+            )
+        elif message_type in phase.BACKEND_TYPES_ASYNCHRONOUS:
             self._asynchronous_messages += 1
             if self._asynchronous_messages > ASYNCHRONOUS_MESSAGES_MAX:
                 raise ProtocolViolation("the server sends notices without end")
-        elif isinstance(message, backend.ReadyForQuery):
-            self._asynchronous_messages = 0
-        return message
+        elif self.is_authenticated:
+            is_copying = isinstance(message, backend.CopyOutResponse)
+            self._bounds = phase.backend_bounds(self._message_bytes_max, is_copying=is_copying)
+            if isinstance(message, backend.ReadyForQuery):
+                self._asynchronous_messages = 0

@@ -150,24 +150,21 @@ def test_one_format_counts_for_all(formats: tuple[int, ...], expected: list[int]
 
 
 @pytest.mark.parametrize(
-    "encoded",
+    "message",
     [
-        frontend.Parse("n" * (NAME_BYTES_MAX + 1), "").encode(),
-        frontend.Bind("n" * (NAME_BYTES_MAX + 1), "").encode(),
-        frontend.Bind("", "é" * (NAME_BYTES_MAX // 2 + 1)).encode(),
-        frontend.Execute("n" * (NAME_BYTES_MAX + 1)).encode(),
-        frontend.Describe(b"S", "n" * (NAME_BYTES_MAX + 1)).encode(),
+        frontend.Parse("n" * (NAME_BYTES_MAX + 1), ""),
+        frontend.Bind("n" * (NAME_BYTES_MAX + 1), ""),
+        frontend.Bind("", "é" * (NAME_BYTES_MAX // 2 + 1)),
+        frontend.Execute("n" * (NAME_BYTES_MAX + 1)),
+        frontend.Describe(b"S", "n" * (NAME_BYTES_MAX + 1)),
     ],
     ids=["Parse", "Bind portal", "Bind statement", "Execute", "Describe"],
 )
-def test_long_names_are_refused_where_they_enter(encoded: bytes) -> None:
-    decode = {b"P": frontend.Parse, b"B": frontend.Bind, b"E": frontend.Execute}.get(
-        encoded[:1], frontend.Describe
-    ).decode
+def test_long_names_are_refused_where_they_enter(message: frontend.FrontendMessage) -> None:
+    outcome = decoded(type(message), message.encode()[5:])
 
-    with pytest.raises(MalformedMessage) as caught:
-        decode(encoded[5:])
-    assert caught.value.sqlstate == "42622"
+    assert isinstance(outcome, MalformedMessage)
+    assert outcome.sqlstate == "42622"
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,6 @@ def test_an_empty_message_refuses_a_body() -> None:
 
 def test_messages_are_values() -> None:
     assert frontend.Query("a") == frontend.Query("a")
-    assert frontend.CopyDone() != backend.CopyDone()
+    assert frontend.Query("a") != frontend.Query("b")
     with pytest.raises(AttributeError):
         frontend.Query("a").sql = "b"  # type: ignore[misc]

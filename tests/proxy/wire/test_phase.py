@@ -30,7 +30,8 @@ EXPECTED = {
 
 @pytest.mark.parametrize("state", list(Phase), ids=lambda state: state.name)
 def test_each_phase_accepts_exactly_its_row(state: Phase) -> None:
-    bounds, decoders = phase.frontend_tables(LARGE)[state]
+    rules = phase.frontend_rules(LARGE)[state]
+    bounds, decoders = rules.bounds, rules.decoders
 
     if state not in EXPECTED:
         assert bounds is None
@@ -42,17 +43,17 @@ def test_each_phase_accepts_exactly_its_row(state: Phase) -> None:
 
 
 def test_no_phase_accepts_the_fast_path() -> None:
-    for bounds, decoders in phase.frontend_tables(LARGE).values():
-        assert ord("F") not in (bounds or {})
-        assert ord("F") not in decoders
+    for rules in phase.frontend_rules(LARGE).values():
+        assert ord("F") not in (rules.bounds or {})
+        assert ord("F") not in rules.decoders
 
 
 def test_limits_by_type() -> None:
-    tables = phase.frontend_tables(LARGE)
+    tables = phase.frontend_rules(LARGE)
 
-    assert tables[Phase.PASSWORD][0] == {ord("p"): PASSWORD_MESSAGE_BYTES_MAX}
-    assert tables[Phase.SASL_INITIAL][0] == {ord("p"): SASL_MESSAGE_BYTES_MAX}
-    session = tables[Phase.SESSION][0]
+    assert tables[Phase.PASSWORD].bounds == {ord("p"): PASSWORD_MESSAGE_BYTES_MAX}
+    assert tables[Phase.SASL_INITIAL].bounds == {ord("p"): SASL_MESSAGE_BYTES_MAX}
+    session = tables[Phase.SESSION].bounds
     assert session is not None
     assert {chr(kind) for kind, limit in session.items() if limit == LARGE} == set("QPB")
     assert {limit for kind, limit in session.items() if kind not in b"QPB"} == {
@@ -61,9 +62,9 @@ def test_limits_by_type() -> None:
 
 
 def test_every_transition_starts_from_a_type_that_its_phase_accepts() -> None:
-    tables = phase.frontend_tables(LARGE)
+    tables = phase.frontend_rules(LARGE)
     for (state, message_type), following in phase.AFTER_RECEIVED.items():
-        bounds = tables[state][0]
+        bounds = tables[state].bounds
         assert bounds is not None
         assert message_type in bounds
         assert following is not state
@@ -112,3 +113,9 @@ def test_a_server_may_send_little_before_authentication() -> None:
     assert not frozenset(b"WV") & phase.BACKEND_TYPES
     assert "unexpected" in phase.refuse_backend_type(ord("d")).message
     assert "invalid" in phase.refuse_backend_type(ord("W")).message
+
+
+def test_copy_data_has_a_bound_only_while_copying() -> None:
+    assert ord("d") not in phase.backend_bounds(LARGE, is_copying=False)
+    assert phase.backend_bounds(LARGE, is_copying=True)[ord("d")] == LARGE
+    assert set(phase.BOUNDS_BEFORE_AUTHENTICATION.values()) == {30_000}
