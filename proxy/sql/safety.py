@@ -22,7 +22,7 @@ from postgast import pg_query_pb2 as pb
 from proxy.catalog.virtual import Column
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
-from proxy.sql.classification import total
+from proxy.sql.classification import literals, total
 from proxy.sql.infer import COMPARISONS, TEXT_OID, TEXTS, UNKNOWN_OID, Types, case_results
 from proxy.sql.level import contains_aggregate, level_expressions
 from proxy.sql.scope import (
@@ -37,14 +37,6 @@ from proxy.sql.scope import (
     SetOperation,
 )
 
-# Casts that are total on every value of the source type (tried with the extremes of each type in
-# tests).
-_TOTAL_CASTS = {
-    (21, 23), (21, 20), (23, 20), (21, 1700), (23, 1700), (20, 1700), (21, 701), (23, 701), (20,
-    701), (700, 701), (1043, 25), (25, 1043), (1042, 25), (16, 25), (21, 25), (23, 25), (20, 25),
-    (1700, 25), (700, 25), (701, 25), (1082, 25), (1114, 25), (1184, 25), (2950, 25), (3802, 25),
-    (114, 25),
-}  # fmt: skip
 _TIMES = {
     pb.SVFOP_CURRENT_DATE, pb.SVFOP_CURRENT_TIME, pb.SVFOP_CURRENT_TIMESTAMP, pb.SVFOP_LOCALTIME,
     pb.SVFOP_LOCALTIMESTAMP,
@@ -153,7 +145,9 @@ class Safety(Types):
         if message.type_name.typmods:
             return False
         given = self.type_of(argument)
-        return (given == wanted != 0 or (given, wanted) in _TOTAL_CASTS) and self.is_safe(argument)
+        return (given == wanted != 0 or total.is_total_cast(given, wanted)) and self.is_safe(
+            argument
+        )
 
     def _is_safe_case(self, message: tree.Node) -> bool:
         conditions = [when.case_when.expr for when in message.args]
@@ -172,7 +166,9 @@ class Safety(Types):
         arguments = tuple(map(self.type_of, message.args))
         if len(names) > 2 or (len(names) == 2 and names[0] != "pg_catalog"):
             return False
-        if not total.is_total_function(names[-1], arguments):
+        texts = [_literal(argument) for argument in message.args]
+        known = tuple(TEXT_OID if oid == UNKNOWN_OID else oid for oid in arguments)
+        if not total.is_total_function(names[-1], known, texts):
             return False
         return all(map(self.is_safe, message.args))
 
@@ -238,7 +234,7 @@ class Safety(Types):
         is_time = left.HasField("sqlvalue_function") and left.sqlvalue_function.op in _TIMES
         if left.HasField("func_call") and not left.func_call.args:
             is_time = tree.names(left.func_call.funcname)[-1] in ("now", "transaction_timestamp")
-        return is_time and total.is_bounded_interval(literal.arg.a_const.sval.sval)
+        return is_time and literals.is_bounded_interval(literal.arg.a_const.sval.sval)
 
     def _is_total(self, name: str, left: tree.Node, right: tree.Node) -> bool:
         """Whether `left name right` is total by the types of its operands."""
@@ -251,7 +247,7 @@ class Safety(Types):
             right_oid = TEXT_OID if name in ("->", "->>", "?") else left_oid
         if 0 in (left_oid, right_oid) or not self._has_deterministic_text(left, right):
             return False
-        return total.is_total_operator(name, left_oid, right_oid)
+        return total.is_total_operator(name, left_oid, right_oid, _literal(right))
 
     def _is_same_enum(self, left: tree.Node, right: tree.Node) -> bool:
         columns = [self._stored_column(side) for side in (left, right)]
@@ -291,7 +287,7 @@ class Safety(Types):
             return True
         if not right.HasField("a_const") or not right.a_const.HasField("sval"):
             return False
-        return total.is_well_formed_like_pattern(right.a_const.sval.sval)
+        return literals.is_well_formed_like_pattern(right.a_const.sval.sval)
 
     def _is_safe_array_comparison(self, name: str, left: tree.Node, right: tree.Node) -> bool:
         if not self.is_safe(left):
@@ -461,6 +457,19 @@ class Safety(Types):
         if message.HasField("agg_filter"):
             arguments.append(message.agg_filter)
         return is_known and not message.agg_order and all(map(self.is_safe, arguments))
+
+
+def _literal(node: tree.Node) -> str | None:
+    """The text of a literal (a number as written), None for anything else."""
+    if node.HasField("type_cast"):
+        inner = node.type_cast.arg
+        return str(inner.a_const.sval.sval) if inner.a_const.HasField("sval") else None
+    constant = node.a_const
+    if constant.HasField("sval"):
+        return str(constant.sval.sval)
+    if constant.HasField("ival"):
+        return str(constant.ival.ival)
+    return str(constant.fval.fval) if constant.HasField("fval") else None
 
 
 def _is_total_range_function(message: tree.Node) -> bool:
