@@ -1,4 +1,4 @@
-"""Literals out of SQL: rows of (text, redacted), what cannot be lexed, and Postgres' own scanner."""
+"""Literals out of SQL: rows of text and redacted form, and Postgres' own scanner as the judge."""
 
 from __future__ import annotations
 
