@@ -1,0 +1,185 @@
+"""Validators of setting values: text as the client wrote it in, canonical text out, ValueError
+when it will not do.
+
+This file must not know which setting has which validator. Accepted forms follow the PostgreSQL
+documentation, "Setting Parameters" and "Client Connection Defaults". A ValueError's text becomes
+the client's HINT; an empty one says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Callable
+from functools import cache
+
+DURATION_MS_MAX = 2_147_483_647
+"""Postgres' own bound of its timeout settings (an int of milliseconds)."""
+
+SEARCH_PATH_NAMES_MAX = 64
+"""Names in one search_path: each costs a look-up per unqualified name."""
+
+IDENTIFIER_BYTES_MAX = 63
+"""NAMEDATALEN − 1 of Postgres."""
+
+_UNITS_MS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_TRUE = ("on", "true", "yes", "1", "t", "tr", "tru", "y", "ye")
+_FALSE = ("off", "of", "false", "no", "0", "f", "fa", "fal", "fals", "n")
+
+
+def text(characters_max: int) -> Callable[[str], str]:
+    """Printable text. Postgres replaces other characters of application_name by `?`; so does
+    this."""
+
+    def check(value: str) -> str:
+        clean = "".join(c if c.isprintable() else "?" for c in value)
+        return clean[:characters_max]
+
+    return check
+
+
+def choice(*values: str) -> Callable[[str], str]:
+    """One of `values`, in any case."""
+
+    def check(value: str) -> str:
+        if value.lower() not in values:
+            raise ValueError("Available values: " + ", ".join(values) + ".")
+        return value.lower()
+
+    return check
+
+
+def only(fixed: str) -> Callable[[str], str]:
+    """The value it has already, in any spelling of a Boolean."""
+
+    def check(value: str) -> str:
+        if value.lower() == fixed.lower():
+            return fixed
+        if fixed in ("on", "off") and boolean(value) == fixed:
+            return fixed
+        raise ValueError("")
+
+    return check
+
+
+def boolean(value: str) -> str:
+    """`on` or `off` from any of Postgres' spellings."""
+    if value.lower() in _TRUE:
+        return "on"
+    if value.lower() in _FALSE:
+        return "off"
+    raise ValueError("")
+
+
+def integer(low: int, high: int) -> Callable[[str], str]:
+    """A whole number from `low` to `high`."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(r"\s*[+-]?\d{1,9}\s*", value):
+            raise ValueError("")
+        if not low <= int(value) <= high:
+            raise ValueError(f"The valid range is {low} .. {high}.")
+        return str(int(value))
+
+    return check
+
+
+def duration(value: str) -> str:
+    """A time with an optional unit, milliseconds without; canonical is the largest whole unit."""
+    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*(us|ms|s|min|h|d)?\s*", value)
+    if match is None:
+        raise ValueError('Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".')
+    milliseconds = round(float(match[1]) * _UNITS_MS[match[2] or "ms"])
+    if milliseconds > DURATION_MS_MAX:
+        raise ValueError(f"The valid range is 0 .. {DURATION_MS_MAX} ms.")
+    if milliseconds == 0:
+        return "0"
+    for unit in ("d", "h", "min", "s"):
+        factor = int(_UNITS_MS[unit])
+        if milliseconds % factor == 0:
+            return f"{milliseconds // factor}{unit}"
+    return f"{milliseconds}ms"
+
+
+def encoding(value: str) -> str:
+    """UTF-8 under any of its names. Everything between client and gate is UTF-8 (attack case
+    67)."""
+    if re.sub(r"[^a-z0-9]", "", value.lower()) in ("utf8", "unicode"):
+        return "UTF8"
+    raise ValueError("Sallyport speaks UTF8 only.")
+
+
+def date_style(value: str) -> str:
+    """`STYLE, ORDER`. A part that is left out takes its default, as for a fresh session."""
+    style, order = "ISO", "MDY"
+    for part in value.upper().replace(",", " ").split():
+        if part in ("ISO", "SQL", "GERMAN") or part.startswith("POSTGRES"):
+            style = {"GERMAN": "German", "ISO": "ISO", "SQL": "SQL"}.get(part, "Postgres")
+        elif part in ("MDY", "US") or part.startswith("NONEURO"):
+            order = "MDY"
+        elif part == "DMY" or part.startswith("EURO"):
+            order = "DMY"
+        elif part == "YMD":
+            order = "YMD"
+        elif part == "DEFAULT":
+            style, order = "ISO", "MDY"
+        else:
+            raise ValueError("")
+    return f"{style}, {order}"
+
+
+@cache
+def _zones() -> dict[str, str]:
+    return {name.lower(): name for name in zoneinfo.available_timezones()}
+
+
+def time_zone(value: str) -> str:
+    """An IANA name, or an offset in hours (`-5`, `+05:30`), which becomes a POSIX zone as in
+    Postgres."""
+    stripped = value.strip()
+    offset = re.fullmatch(r"([+-]?)(\d{1,2})(?::?(\d{2}))?", stripped)
+    if offset is not None:
+        hours, minutes = int(offset[2]), int(offset[3] or 0)
+        if hours > 15 or minutes > 59:
+            raise ValueError("")
+        east = "-" if offset[1] == "-" else "+"
+        west = "+" if offset[1] == "-" else "-"
+        tail = f":{minutes:02}" if minutes else ""
+        # POSIX counts west of Greenwich as positive: the sign after the bracket is the opposite
+        # one.
+        return f"<{east}{hours:02}{tail}>{west}{hours:02}{tail}"
+    if re.fullmatch(r"<[+-]\d{2}(:\d{2})?>[+-]\d{2}(:\d{2})?", stripped):
+        return stripped
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+\-/]{0,62}", stripped):
+        raise ValueError("")
+    zones = _zones()
+    # A machine without a zone database lets the source judge the name.
+    if zones and stripped.lower() not in zones:
+        raise ValueError("")
+    return zones.get(stripped.lower(), stripped)
+
+
+def identifier_list(value: str) -> str:
+    """Names separated by commas, quoted where needed, folded to lower case otherwise."""
+    parts = []
+    rest = value.strip()
+    while rest:
+        match = re.match(r'\s*("(?:[^"]|"")*"|[^",\s]+)\s*(,|\Z)', rest)
+        if match is None:
+            raise ValueError("List syntax is invalid.")
+        name = match[1]
+        plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+        if len(plain.encode()) > IDENTIFIER_BYTES_MAX or not plain:
+            raise ValueError("List syntax is invalid.")
+        parts.append(quoted(plain))
+        rest = rest[match.end() :]
+    if len(parts) > SEARCH_PATH_NAMES_MAX:
+        raise ValueError(f"At most {SEARCH_PATH_NAMES_MAX} names.")
+    return ", ".join(parts)
+
+
+def quoted(name: str) -> str:
+    """An identifier, quoted when it is not plain lower case."""
+    if re.fullmatch(r"[a-z_][a-z0-9_$]*", name):
+        return name
+    return '"' + name.replace('"', '""') + '"'
