@@ -1,0 +1,201 @@
+"""The conversation with an authenticated client: simple and extended queries, message by message.
+
+This file must not know SQL, policies or sources: it asks the gate, and writes what comes. Rules of
+order are those of the PostgreSQL documentation, "Message Flow".
+
+Theory of operation. Messages are taken one at a time; what the client pipelined waits. After an
+error in the extended protocol everything is skipped up to Sync, and exactly one ReadyForQuery
+answers each Sync (attack case 96). A Query with several statements runs as one implicit
+transaction, and so do the messages up to a Sync. Output is gathered, and flushed when the client is
+waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+
+from proxy.connection import ClientConnection
+from proxy.extended import Extended
+from proxy.faults import ConnectionFault, Fault
+from proxy.gate import Gate
+from proxy.interrupt import Interrupter
+from proxy.rows import error_message, with_formats
+from proxy.sql.parse import Kind, Statement
+from proxy.transaction import Block
+from proxy.wire.backend import (
+    BackendKeyData,
+    CommandComplete,
+    EmptyQueryResponse,
+    ParameterStatus,
+    ReadyForQuery,
+    RowDescription,
+)
+from proxy.wire.errors import MalformedMessage
+from proxy.wire.frontend import FrontendMessage, Query, Sync, Terminate
+from proxy.workspace import Portal, Workspace
+
+IDLE = "terminating connection due to idle-session timeout"
+IDLE_IN_TRANSACTION = "terminating connection due to idle-in-transaction timeout"
+EXPIRED = "terminating connection because the token has expired"
+
+_QUERY_TYPE = b"Q"
+
+
+class Dialogue:
+    """One session's conversation. `clock` gives unix seconds."""
+
+    def __init__(
+        self,
+        connection: ClientConnection,
+        workspace: Workspace,
+        gate: Gate,
+        interrupter: Interrupter,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._connection = connection
+        self._workspace = workspace
+        self._session = workspace.session
+        self._gate = gate
+        self._interrupter = interrupter
+        self._clock = clock
+        self._reported = self._session.settings.reported()
+        self._extended = Extended(connection, workspace, gate)
+        self.statements = 0
+        """Messages that asked for work, for the record of the session's end."""
+
+    async def run(self, key: BackendKeyData) -> None:
+        """Serve until the client terminates. Raises ConnectionFault, ProtocolViolation, ClientGone,
+        StopRequested; the owner of the connection tells what must be told and closes.
+        """
+        self._connection.send(key)
+        self._ready()
+        while True:
+            try:
+                event = await self._next_event()
+            except MalformedMessage as violation:
+                await self._malformed(violation)
+                continue
+            if isinstance(event, Terminate):
+                return
+            self.statements += 1
+            await self._take(event)
+
+    async def _next_event(self) -> FrontendMessage:
+        """The next message, or the end of the session's patience."""
+        loop = asyncio.get_running_loop()
+        seconds_left = self._session.identity.expires_at - self._clock()
+        if seconds_left <= 0:
+            raise ConnectionFault(EXPIRED, sqlstate="57P01")
+        idle, idle_fault = self._idle_limit()
+        try:
+            return await self._connection.next_event(until=loop.time() + min(seconds_left, idle))
+        except TimeoutError:
+            if seconds_left <= idle:
+                raise ConnectionFault(EXPIRED, sqlstate="57P01") from None
+            raise idle_fault from None
+
+    def _idle_limit(self) -> tuple[float, ConnectionFault]:
+        settings, limits = self._session.settings, self._session.limits
+        if self._session.transaction.is_block:
+            asked = settings.milliseconds("idle_in_transaction_session_timeout") / 1000
+            limit = limits.idle_in_transaction_seconds_max
+            fault = ConnectionFault(IDLE_IN_TRANSACTION, sqlstate="25P03")
+        else:
+            asked = settings.milliseconds("idle_session_timeout") / 1000
+            limit = limits.idle_seconds_max
+            fault = ConnectionFault(IDLE, sqlstate="57P05")
+        return (min(asked, limit) if asked else limit), fault
+
+    async def _take(self, event: FrontendMessage) -> None:
+        is_query = isinstance(event, Query)
+        try:
+            if isinstance(event, Query):
+                await self._limited_query(event.sql)
+            elif isinstance(event, Sync):
+                await self._sync()
+            else:
+                await self._interrupter.limited(
+                    self._extended.take(event), self._session.statement_ms_max()
+                )
+        except ConnectionFault:
+            raise
+        except Fault as fault:
+            await self._fail(fault)
+            if not is_query and not isinstance(event, Sync):
+                self._connection.protocol.skip_until_sync()
+                return
+        if is_query or isinstance(event, Sync):
+            self._ready()
+
+    async def _malformed(self, violation: MalformedMessage) -> None:
+        """A message whose body is wrong: an ERROR, as Postgres answers it, and on."""
+        await self._fail(Fault(violation.message, sqlstate=violation.sqlstate))
+        if violation.message_type == _QUERY_TYPE:
+            self._ready()
+        else:
+            self._connection.protocol.skip_until_sync()
+
+    async def _fail(self, fault: Fault) -> None:
+        """Tell an error, and let it end or spoil the transaction."""
+        self._tell_notices()
+        self._connection.write(error_message(fault).encode())
+        self._session.transaction.fail()
+        await self._workspace.end_implicit(is_committed=False)
+
+    # Simple query (documentation: "Simple Query", "Multiple Statements in a Simple Query")
+
+    async def _limited_query(self, text: str) -> None:
+        await self._workspace.close_portal("")
+        self._workspace.statements.remove("")
+        await self._interrupter.limited(self._query(text), self._session.statement_ms_max())
+
+    async def _query(self, text: str) -> None:
+        statements = await self._gate.parse(self._workspace, text)
+        for statement in statements:
+            if statement.kind is Kind.EMPTY:
+                self._connection.send(EmptyQueryResponse())
+                continue
+            if len(statements) > 1:
+                self._session.transaction.enter_implicit()
+            await self._run_statement(statement)
+        await self._workspace.end_implicit(is_committed=True)
+
+    async def _run_statement(self, statement: Statement) -> None:
+        prepared = await self._gate.prepare(self._workspace, statement)
+        depth = len(self._session.transaction.savepoints)
+        portal = Portal("", prepared, depth=depth)
+        if prepared.fields is not None and statement.kind is not Kind.COPY_TO:
+            self._connection.send(RowDescription(with_formats(prepared.fields, ())))
+        async with aclosing(self._gate.run(self._workspace, portal)) as chunks:
+            async for chunk in chunks:
+                self._connection.write(chunk)
+                await self._connection.drain()
+        self._tell_notices()
+        self._connection.send(CommandComplete(portal.tag))
+
+    # Sync
+
+    async def _sync(self) -> None:
+        """The end of a pipeline, and of its implicit transaction."""
+        await self._workspace.end_implicit(is_committed=True)
+
+    def _tell_notices(self) -> None:
+        for notice in self._workspace.take_notices():
+            self._connection.send(notice)
+
+    def _ready(self) -> None:
+        """Tell changed settings, then that the next command may come; give sources back."""
+        told = self._session.settings.reported()
+        if told != self._reported:
+            for name, value in told.items():
+                if self._reported.get(name) != value:
+                    self._connection.send(ParameterStatus(name, value))
+            self._reported = told
+        self._tell_notices()
+        self._connection.send(ReadyForQuery(self._session.transaction.status))
+        self._connection.flush()
+        if self._session.transaction.block is Block.IDLE:
+            self._workspace.upstream.settle()

@@ -1,0 +1,177 @@
+"""The extended query protocol: Parse, Bind, Describe, Execute, Close, Flush.
+
+This file must not know SQL, policies or sources. Errors are raised; the dialogue tells them and
+skips to Sync (PostgreSQL documentation, "Extended Query").
+
+Theory of operation. Statements and portals live in the workspace. A transaction that has failed
+refuses all but the statements that end it. The first Execute after a Sync runs alone; from the
+second on, the pipeline is an implicit transaction.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from proxy.connection import ClientConnection
+from proxy.faults import ConnectionFault, Fault, LimitFault, SyntaxFault
+from proxy.gate import Gate
+from proxy.rows import with_formats
+from proxy.sources.base import Arguments
+from proxy.sql.parse import Kind
+from proxy.transaction import Block
+from proxy.wire.backend import (
+    BindComplete,
+    CloseComplete,
+    CommandComplete,
+    EmptyQueryResponse,
+    NoData,
+    ParameterDescription,
+    ParseComplete,
+    PortalSuspended,
+    RowDescription,
+)
+from proxy.wire.frontend import Bind, Close, Describe, Execute, Flush, FrontendMessage, Parse
+from proxy.workspace import Portal, Prepared, Workspace
+
+STATEMENT = b"S"
+"""Describe and Close of a prepared statement; of a portal otherwise."""
+
+_ENDING = frozenset({Kind.COMMIT, Kind.ROLLBACK, Kind.ROLLBACK_TO, Kind.EMPTY})
+
+
+class Extended:
+    """The extended protocol of one session."""
+
+    def __init__(self, connection: ClientConnection, workspace: Workspace, gate: Gate) -> None:
+        self._connection = connection
+        self._workspace = workspace
+        self._gate = gate
+
+    async def take(self, message: FrontendMessage) -> None:
+        """Answer one message. Raises Fault; ConnectionFault for a message that has no place
+        here."""
+        match message:
+            case Parse():
+                await self._parse(message)
+            case Bind():
+                self._bind(message)
+            case Describe():
+                self._describe(message)
+            case Execute():
+                await self._execute(message)
+            case Close():
+                await self._close(message)
+            case Flush():
+                self._connection.flush()
+            case _:
+                raise ConnectionFault("unexpected message")
+
+    async def _parse(self, message: Parse) -> None:
+        self._check_name(message.statement)
+        statements = await self._gate.parse(self._workspace, message.sql)
+        if len(statements) != 1:
+            raise SyntaxFault("cannot insert multiple commands into a prepared statement")
+        self._check_block(statements[0].kind)
+        tables = self._workspace.statements
+        if not message.statement:
+            tables.remove("")
+        elif tables.find(message.statement) is not None:
+            raise Fault(
+                f'prepared statement "{message.statement}" already exists', sqlstate="42P05"
+            )
+        prepared = await self._gate.prepare(
+            self._workspace,
+            statements[0],
+            name=message.statement,
+            declared_oids=message.parameter_oids,
+        )
+        tables.add(message.statement, prepared)
+        self._connection.send(ParseComplete())
+
+    def _bind(self, message: Bind) -> None:
+        self._check_name(message.portal)
+        prepared = self._workspace.statements.get(message.statement)
+        self._check_block(prepared.statement.kind)
+        if len(message.parameters) != len(prepared.parameter_oids):
+            raise Fault(
+                f"bind message supplies {len(message.parameters)} parameters, but prepared"
+                f' statement "{message.statement}" requires {len(prepared.parameter_oids)}',
+                sqlstate="08P01",
+            )
+        if len(message.parameter_formats) not in (0, 1, len(message.parameters)):
+            raise Fault(
+                f"bind message has {len(message.parameter_formats)} parameter formats but"
+                f" {len(message.parameters)} parameters",
+                sqlstate="08P01",
+            )
+        if prepared.fields is not None and prepared.statement.kind is not Kind.COPY_TO:
+            with_formats(prepared.fields, message.result_formats)
+        portal = Portal(
+            message.portal,
+            prepared,
+            Arguments(message.parameters, message.parameter_formats),
+            message.result_formats,
+            depth=len(self._workspace.session.transaction.savepoints),
+        )
+        self._workspace.portals.add(message.portal, portal)
+        self._connection.send(BindComplete())
+
+    def _describe(self, message: Describe) -> None:
+        if message.kind == STATEMENT:
+            prepared = self._workspace.statements.get(message.name)
+            self._check_block(prepared.statement.kind)
+            self._connection.send(ParameterDescription(prepared.parameter_oids))
+            self._describe_rows(prepared, ())
+            return
+        portal = self._workspace.portals.get(message.name)
+        self._check_block(portal.prepared.statement.kind)
+        self._describe_rows(portal.prepared, portal.formats)
+
+    def _describe_rows(self, prepared: Prepared, formats: tuple[int, ...]) -> None:
+        if prepared.fields is None or prepared.statement.kind is Kind.COPY_TO:
+            self._connection.send(NoData())
+        else:
+            self._connection.send(RowDescription(with_formats(prepared.fields, formats)))
+
+    async def _execute(self, message: Execute) -> None:
+        portal = self._workspace.portals.get(message.portal)
+        kind = portal.prepared.statement.kind
+        self._check_block(kind)
+        if kind is Kind.EMPTY:
+            self._connection.send(EmptyQueryResponse())
+            return
+        self._enter_pipeline()
+        # A negative limit means none, as in Postgres.
+        row_max = max(message.row_max, 0)
+        async with aclosing(self._gate.run(self._workspace, portal, row_max)) as chunks:
+            async for chunk in chunks:
+                self._connection.write(chunk)
+                await self._connection.drain()
+        for notice in self._workspace.take_notices():
+            self._connection.send(notice)
+        if portal.is_suspended:
+            self._connection.send(PortalSuspended())
+        else:
+            self._connection.send(CommandComplete(portal.tag))
+
+    def _enter_pipeline(self) -> None:
+        transaction = self._workspace.session.transaction
+        if transaction.block is Block.IDLE and transaction.has_executed:
+            transaction.enter_implicit()
+        transaction.has_executed = True
+
+    async def _close(self, message: Close) -> None:
+        if message.kind == STATEMENT:
+            self._workspace.statements.remove(message.name)
+        else:
+            await self._workspace.close_portal(message.name)
+        self._connection.send(CloseComplete())
+
+    def _check_block(self, kind: Kind) -> None:
+        if kind not in _ENDING:
+            self._workspace.session.transaction.check_usable()
+
+    def _check_name(self, name: str) -> None:
+        limit = self._workspace.session.limits.name_bytes_max
+        if len(name.encode()) > limit:
+            raise LimitFault(f"name is longer than {limit} bytes", sqlstate="42622")
