@@ -1,0 +1,107 @@
+"""From configuration to the parts that a worker is made of.
+
+Translation only: every value of the configuration becomes an argument of the part that it is for.
+This file must not know sessions, statements or rules, and starts nothing.
+"""
+
+from __future__ import annotations
+
+import asyncpg
+
+from proxy.limits import SessionLimits
+from proxy.runtime import config
+from proxy.sources.credential import PasswordSource
+from proxy.sources.pool import PoolLimits
+from proxy.sources.postgres import PostgresSource, make_context
+from proxy.sources.postgres_options import (
+    DEFAULT_PORT,
+    Address,
+    Pooling,
+    PostgresOptions,
+    TlsMode,
+    TlsOptions,
+)
+
+
+def session_limits(configuration: config.Configuration) -> SessionLimits:
+    """The limits of client sessions."""
+    limits = configuration.limits
+    return SessionLimits(
+        connections_max=limits.sessions_max,
+        authentication_seconds_max=limits.authentication_seconds_max,
+        statement_ms_max=limits.statement_ms_max,
+        idle_seconds_max=limits.idle_seconds_max,
+        idle_in_transaction_seconds_max=limits.idle_in_transaction_seconds_max,
+        prepared_statements_max=limits.prepared_statements_max,
+        portals_max=limits.portals_max,
+        inbound_bytes_max=limits.inbound_bytes_max,
+        outbound_bytes_max=limits.outbound_bytes_max,
+        drain_seconds_max=configuration.listen.drain_seconds_max,
+    )
+
+
+def source_options(source: config.Source) -> PostgresOptions:
+    """How to reach one source. Raises ValueError for values that do not go together."""
+    return PostgresOptions(
+        name=source.name,
+        addresses=tuple(_address(host) for host in source.hosts),
+        database=source.database,
+        user=source.user,
+        password=_password(source.password),
+        tls=TlsOptions(
+            mode=TlsMode(source.tls.mode),
+            certificate_authority_file=source.tls.certificate_authority,
+            client_certificate_file=source.tls.certificate,
+            client_key_file=source.tls.key,
+        ),
+        pooling=Pooling(source.pooling),
+        pool=PoolLimits(
+            connections_max=source.pool.connections_max,
+            waiters_max=source.pool.waiting_max,
+            wait_ms_max=source.pool.waiting_ms_max,
+            idle_s_max=source.pool.idle_seconds_max,
+        ),
+        statement_timeout_ms=source.statement_ms_max,
+        connect_seconds_max=source.connect_ms_max / 1000,
+    )
+
+
+def _password(password: config.Password | None) -> PasswordSource | None:
+    if password is None:
+        return None
+    return PasswordSource(password.file, password.environment, password.command)
+
+
+def _address(text: str) -> Address:
+    """`host`, `host:port`, `[v6]:port` or a directory."""
+    if text.startswith("/"):
+        return Address(text)
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or (":" in host and not host.startswith("[")):
+        return Address(text.strip("[]"))
+    return Address(host.strip("[]"), int(port))
+
+
+async def introspection_connection(options: PostgresOptions) -> asyncpg.Connection:
+    """A connection of asyncpg's to the source, as the gate's own role, for reading its schema.
+
+    The caller closes it. Raises OSError, asyncpg's errors, CredentialError.
+    """
+    password = None if options.password is None else await options.password.read()
+    addresses = options.addresses
+    return await asyncpg.connect(
+        host=[address.host for address in addresses],
+        port=[address.port or DEFAULT_PORT for address in addresses],
+        user=options.user,
+        password=None if password is None else password.reveal(),
+        database=options.database,
+        ssl=make_context(options) or False,
+        timeout=options.connect_seconds_max,
+        statement_cache_size=0,
+        server_settings={"application_name": options.application_name},
+    )
+
+
+def sources(configuration: config.Configuration) -> dict[str, PostgresSource]:
+    """The sources by name, not started. Raises OSError, ssl.SSLError, ValueError."""
+    return {one.name: PostgresSource(source_options(one)) for one in configuration.sources}

@@ -1,0 +1,369 @@
+"""How a statement is decided: judged, described on the shadow, guarded, verified; then planned.
+
+The order is the security argument: what is described has passed the allow-list, what is guarded has
+been described, and a fragment is made from a verified statement only.
+
+INVARIANTS: a cached decision carries no other person's verdict (pitfall 10): its key holds roles,
+policy, catalog, search path and, where the text could tell them, the session's own facts; claim
+values enter at `runnable` only, where presence and time are checked on every use (I5).
+
+This file must not know the client's protocol, sockets or how a source runs a fragment.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from policies.claims import ClaimValue
+from policies.errors import PolicyDenied
+from policies.model import RelationDecision, RelationKey
+from proxy import explain
+from proxy.catalog.class_database import Oids
+from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
+from proxy.catalog.virtual import ClassCatalog
+from proxy.decision import Decided, Runnable, Target
+from proxy.estate import CurrentEstate, Estate
+from proxy.faults import DeniedFault, InternalFault
+from proxy.runtime.audit import RelationAccess
+from proxy.session import Session
+from proxy.sources.base import Arguments
+from proxy.sql import pipeline, tree
+from proxy.sql.classify import Classified, Route, classify
+from proxy.sql.identity import SessionFacts
+from proxy.sql.parse import Kind, Statement
+from proxy.sql.plan import Fragment, copy_fragment, query_fragment
+from proxy.wire.backend import FieldDescription
+from proxy.wire.batch import RowBatch
+
+CACHED_MAX = 2_000
+"""Decisions of one worker; each holds a tree and texts, some 20 kB for a join of three tables."""
+
+CACHED_TEXT_CHARACTERS_MAX = 16_384
+"""Longer texts are generated and rarely repeat."""
+
+FIRST_NORMAL_OID = 16_384
+"""PostgreSQL source, access/transam.h: lower OIDs are built in and the same everywhere."""
+
+# Names whose functions and keywords are replaced by facts of the session (proxy/sql/identity.py);
+# an identifier may also be spelled with Unicode escapes. Wider than needed: a false match only
+# costs a shared cache entry.
+_TELLS_FACTS = re.compile(
+    r"user|role|catalog|schema|version|pid|inet|encoding|database|getpg|recovery|setting|u&", re.I
+)
+
+
+class ShadowOfClass(Protocol):
+    """The Postgres that knows what one class may see and holds no row."""
+
+    async def describe(
+        self, sql: str, parameter_oids: Sequence[int], search_path: Sequence[str]
+    ) -> ShadowDescription:
+        """Types of a statement; nothing is executed. Raises the Fault that Postgres raised."""
+        ...
+
+    async def run(
+        self,
+        sql: str,
+        parameters: Sequence[bytes | None] = (),
+        formats: Sequence[int] = (),
+        result_formats: Sequence[int] = (),
+        *,
+        parameter_oids: Sequence[int] = (),
+        search_path: Sequence[str] = ("public",),
+    ) -> ShadowRows:
+        """Rows of a catalog statement. Raises Fault, LimitFault."""
+        ...
+
+    async def oids(self) -> Oids:
+        """OIDs of the class's own types, here and at the sources."""
+        ...
+
+
+class Shadow(Protocol):
+    """The shadows of all classes."""
+
+    async def class_for(self, catalog: ClassCatalog) -> ShadowOfClass:
+        """The shadow of the class that sees `catalog`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """Implements `decision.Decided`. `guarded` is None for the catalog route."""
+
+    statement: Statement
+    target: Target
+    source: str
+    parameter_oids: tuple[int, ...]
+    fields: tuple[FieldDescription, ...] | None
+    revision: str
+    guarded_sql: str
+    accesses: tuple[RelationAccess, ...]
+    catalog_key: str
+    search_path: tuple[str, ...]
+    classified: Classified
+    source_oids: tuple[int, ...] = ()
+    guarded: pipeline.Guarded | None = None
+    valid_until: float | None = None
+
+
+class PolicyDecider:
+    """Implements `decision.Decider`. `clock` gives unix seconds."""
+
+    def __init__(
+        self,
+        estate: CurrentEstate,
+        shadow: Shadow,
+        *,
+        server_version: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._estate = estate
+        self._shadow = shadow
+        self._server_version = server_version
+        self._clock = clock
+        self._cache: OrderedDict[tuple[object, ...], _Decided] = OrderedDict()
+
+    @property
+    def revision(self) -> str:
+        """The policy in force now."""
+        return self._estate().policy.version
+
+    async def decide(
+        self, session: Session, statement: Statement, parameter_oids: tuple[int, ...]
+    ) -> Decided:
+        """See `decision.Decider`."""
+        estate = self._estate()
+        catalog = estate.class_of(session.identity.roles)
+        facts = self._facts(session, catalog)
+        key = self._cache_key(session, estate, catalog, facts, statement, parameter_oids)
+        found = self._find(key)
+        if found is not None:
+            return found
+        decided = await self._decide(session, estate, catalog, facts, statement, parameter_oids)
+        if key is not None:
+            self._cache[key] = decided
+            while len(self._cache) > CACHED_MAX:
+                self._cache.popitem(last=False)
+        return decided
+
+    def _find(self, key: tuple[object, ...] | None) -> _Decided | None:
+        found = None if key is None else self._cache.get(key)
+        if found is None or key is None:
+            return None
+        if found.valid_until is not None and self._clock() >= found.valid_until:
+            del self._cache[key]
+            return None
+        self._cache.move_to_end(key)
+        return found
+
+    def _cache_key(
+        self,
+        session: Session,
+        estate: Estate,
+        catalog: ClassCatalog,
+        facts: SessionFacts,
+        statement: Statement,
+        parameter_oids: tuple[int, ...],
+    ) -> tuple[object, ...] | None:
+        """None for what is not cached: COPY holds claim values as literals."""
+        if statement.kind is not Kind.QUERY or len(statement.text) > CACHED_TEXT_CHARACTERS_MAX:
+            return None
+        told = facts if _TELLS_FACTS.search(statement.text) else facts.schemas
+        # Roles decide masks and filters even where the visible schema is the same.
+        roles = estate.policy.relevant_roles(session.identity.roles)
+        return (statement.text, parameter_oids, roles, estate.revision, catalog.key, told)
+
+    async def _decide(
+        self,
+        session: Session,
+        estate: Estate,
+        catalog: ClassCatalog,
+        facts: SessionFacts,
+        statement: Statement,
+        parameter_oids: tuple[int, ...],
+    ) -> _Decided:
+        classified = classify(statement)
+        if classified.route is Route.CATALOG:
+            return await self._decide_catalog(estate, catalog, facts, classified, parameter_oids)
+        text = statement.text
+        if statement.kind is Kind.COPY_TO:
+            text = tree.print_tree(classified.query)
+        shadow = await self._shadow.class_for(catalog)
+        described = await shadow.describe(text, parameter_oids, facts.schemas)
+        now = self._clock()
+        guarded = pipeline.rewrite(
+            classified,
+            catalog,
+            lambda key: _decision(estate, session, key, now),
+            facts=facts,
+            parameter_oids=described.parameter_oids,
+            claim_literals=_literals(estate, session) if classified.copy else None,
+        )
+        decisions = [one.decision for one in guarded.rewritten.guards]
+        ends = [one.valid_until for one in decisions if one.valid_until is not None]
+        is_explain = statement.kind is Kind.EXPLAIN_POLICY
+        source = guarded.source or self._any_source(estate)
+        oids = await shadow.oids()
+        return _Decided(
+            statement=statement,
+            target=Target.GATE if is_explain else Target.SOURCE,
+            source=source,
+            source_oids=tuple(_source_oid(oids, source, oid) for oid in described.parameter_oids),
+            parameter_oids=described.parameter_oids,
+            fields=explain.FIELDS if is_explain else described.fields,
+            revision=estate.revision,
+            guarded_sql=guarded.rewritten.sql,
+            accesses=_accesses(guarded),
+            catalog_key=catalog.key,
+            search_path=facts.schemas,
+            classified=classified,
+            guarded=guarded,
+            valid_until=min(ends, default=None),
+        )
+
+    async def _decide_catalog(
+        self,
+        estate: Estate,
+        catalog: ClassCatalog,
+        facts: SessionFacts,
+        classified: Classified,
+        parameter_oids: tuple[int, ...],
+    ) -> _Decided:
+        if classified.copy is not None:
+            raise DeniedFault("permission denied: COPY of the catalog is not allowed")
+        sql = pipeline.catalog_sql(classified, facts)
+        shadow = await self._shadow.class_for(catalog)
+        described = await shadow.describe(sql, parameter_oids, facts.schemas)
+        return _Decided(
+            statement=classified.statement,
+            target=Target.SHADOW,
+            source="",
+            parameter_oids=described.parameter_oids,
+            fields=described.fields,
+            revision=estate.revision,
+            guarded_sql=sql,
+            accesses=(),
+            catalog_key=catalog.key,
+            search_path=facts.schemas,
+            classified=classified,
+        )
+
+    def _any_source(self, estate: Estate) -> str:
+        """Where a statement without relations runs."""
+        return estate.catalogs[0].source
+
+    def _facts(self, session: Session, catalog: ClassCatalog) -> SessionFacts:
+        existing = {schema for schema, _ in catalog.relations}
+        path = tuple(name for name in session.settings.search_path() if name in existing)
+        return SessionFacts(
+            user=session.identity.subject,
+            database=session.database,
+            schemas=path,
+            backend_pid=session.number,
+            server_version=self._server_version,
+        )
+
+    # Use
+
+    def is_current(self, session: Session, decided: Decided) -> bool:
+        """See `decision.Decider`."""
+        assert isinstance(decided, _Decided), "made by this class"
+        estate = self._estate()
+        if decided.revision != estate.revision:
+            return False
+        return decided.valid_until is None or self._clock() < decided.valid_until
+
+    def runnable(self, session: Session, decided: Decided) -> Runnable:
+        """See `decision.Decider`."""
+        assert isinstance(decided, _Decided), "made by this class"
+        if decided.guarded is None:
+            return Runnable(shadow_sql=decided.guarded_sql)
+        estate = self._estate()
+        now = self._clock()
+        for guarded in decided.guarded.rewritten.guards:
+            if _decision(estate, session, guarded.key, now) != guarded.decision:
+                raise InternalFault("a cached decision is not the one in force")
+        if decided.target is Target.GATE:
+            return Runnable(rows=explain.rows(decided.guarded, estate.policy.version))
+        return Runnable(
+            fragment=self._fragment(estate, session, decided, decided.guarded),
+            pattern_parameters=decided.guarded.rewritten.pattern_parameters,
+        )
+
+    def _fragment(
+        self, estate: Estate, session: Session, decided: _Decided, guarded: pipeline.Guarded
+    ) -> Fragment:
+        def claim(name: str) -> ClaimValue:
+            return estate.policy.claim_value(session.identity, name)
+
+        if decided.classified.copy is not None:
+            return copy_fragment(guarded.verified, decided.source, decided.classified.copy)
+        return query_fragment(
+            guarded.verified, decided.source, claim, parameter_oids=decided.source_oids
+        )
+
+    async def answer_catalog(
+        self, session: Session, decided: Decided, arguments: Arguments, formats: tuple[int, ...]
+    ) -> list[RowBatch]:
+        """See `decision.Decider`."""
+        assert isinstance(decided, _Decided), "made by this class"
+        catalog = self._estate().class_of(session.identity.roles)
+        shadow = await self._shadow.class_for(catalog)
+        answer = await shadow.run(
+            decided.guarded_sql,
+            arguments.values,
+            arguments.formats,
+            formats,
+            parameter_oids=decided.parameter_oids,
+            search_path=decided.search_path,
+        )
+        return list(answer.batches)
+
+
+def _source_oid(oids: Oids, source: str, oid: int) -> int:
+    """A parameter's type as the source numbers it; 0 lets the source infer what it alone knows."""
+    if oid < FIRST_NORMAL_OID:
+        return oid
+    return oids.sources.get((source, oid), 0)
+
+
+def _decision(estate: Estate, session: Session, key: RelationKey, now: float) -> RelationDecision:
+    """The policy's answer; a denial is told without its reason, which stands in the cause."""
+    try:
+        decision = estate.policy.decide(session.identity, key, now)
+    except PolicyDenied as denied:
+        raise DeniedFault(f"permission denied for table {key.name}") from denied
+    # The guard looks claim types up in the decision itself.
+    types = {name: estate.policy.claim_types[name] for name in decision.claims}
+    return replace(decision, claim_types=types) if decision.claim_types != types else decision
+
+
+def _literals(estate: Estate, session: Session) -> Callable[[str, RelationDecision], str | None]:
+    def literal(name: str, decision: RelationDecision) -> str | None:
+        value = estate.policy.claim_value(session.identity, name)
+        return pipeline.claim_text(decision, name, value)
+
+    return literal
+
+
+def _accesses(guarded: pipeline.Guarded) -> tuple[RelationAccess, ...]:
+    return tuple(
+        RelationAccess(
+            source=one.key.source,
+            schema=one.key.schema,
+            name=one.key.name,
+            columns=one.column_names,
+            masks={
+                column.name: column.mask
+                for column in one.decision.columns
+                if column.mask is not None and column.name in one.column_names
+            },
+        )
+        for one in guarded.rewritten.guards
+    )

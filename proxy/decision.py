@@ -1,0 +1,95 @@
+"""What was decided about one statement, and the promise of whoever decides.
+
+This file must not know how a decision is made (`proxy/decider.py`) or run (`proxy/gate.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
+
+from proxy.runtime.audit import RelationAccess
+from proxy.session import Session
+from proxy.sources.base import Arguments
+from proxy.sql.parse import Statement
+from proxy.sql.plan import Fragment
+from proxy.wire.backend import FieldDescription
+from proxy.wire.batch import RowBatch
+
+
+class Target(Enum):
+    """Who answers: a source, the shadow, or the gate itself (EXPLAIN POLICY)."""
+
+    SOURCE = auto()
+    SHADOW = auto()
+    GATE = auto()
+
+
+class Decided(Protocol):
+    """A statement that passed every step before running; may be shared and cached.
+
+    `fields` and `parameter_oids` come from the shadow's description alone. `revision` names the
+    policy and catalog that it was decided with.
+    """
+
+    @property
+    def target(self) -> Target: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def parameter_oids(self) -> tuple[int, ...]: ...
+    @property
+    def fields(self) -> tuple[FieldDescription, ...] | None: ...
+    @property
+    def revision(self) -> str: ...
+    @property
+    def guarded_sql(self) -> str: ...
+    @property
+    def accesses(self) -> tuple[RelationAccess, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """One execution of a decided statement for one identity.
+
+    `fragment` for a source, `shadow_sql` for the shadow, `rows` for the gate's own answer: one of
+    them. `is_text_visible`: nothing is evaluated on a hidden row, so error texts of the source may
+    be told.
+    """
+
+    fragment: Fragment | None = None
+    shadow_sql: str = ""
+    rows: tuple[tuple[str | None, ...], ...] | None = None
+    pattern_parameters: frozenset[int] = frozenset()
+    is_text_visible: bool = False
+
+
+class Decider(Protocol):
+    """Statements in, decisions out; nothing is run here but Parse and Describe on the shadow."""
+
+    async def decide(
+        self, session: Session, statement: Statement, parameter_oids: tuple[int, ...]
+    ) -> Decided:
+        """Decide `statement` for this session. Raises the fault to tell when it is refused."""
+        ...
+
+    @property
+    def revision(self) -> str:
+        """The policy in force now, for records."""
+        ...
+
+    def is_current(self, session: Session, decided: Decided) -> bool:
+        """Whether policy, catalog and what else it depended on are still the same."""
+        ...
+
+    def runnable(self, session: Session, decided: Decided) -> Runnable:
+        """What to run now, with this identity's claims. Raises DeniedFault."""
+        ...
+
+    async def answer_catalog(
+        self, session: Session, decided: Decided, arguments: Arguments, formats: tuple[int, ...]
+    ) -> list[RowBatch]:
+        """Run a catalog statement on the shadow, bounded in rows. Raises SourceFault,
+        LimitFault."""
+        ...

@@ -1,0 +1,55 @@
+"""What holds now: the policy in force, the catalogs of the sources, and who sees which part.
+
+An `Estate` is a value. A reload makes a new one and swaps it in; whoever holds an old one can see
+that it is old, by its `revision`.
+
+This file must not know statements, sessions or files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+
+from policies.decide import PolicySet
+from proxy.catalog.virtual import ClassCatalog, SourceCatalog, class_catalog
+
+CLASSES_MAX = 256
+"""Role combinations remembered; each holds references into the source catalogs."""
+
+
+class Estate:
+    """One policy over the catalogs of all sources that were reachable when it was made."""
+
+    def __init__(self, policy: PolicySet, catalogs: tuple[SourceCatalog, ...]) -> None:
+        self.policy = policy
+        self.catalogs = catalogs
+        self._classes: dict[frozenset[str], ClassCatalog] = {}
+
+    def __repr__(self) -> str:
+        return f"Estate({self.revision[:12]}, {len(self.catalogs)} sources)"
+
+    @cached_property
+    def revision(self) -> str:
+        """A digest of policy and schemas: equal revisions decide equally."""
+        parts = [self.policy.version, *(catalog.digest for catalog in self.catalogs)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def class_of(self, roles: frozenset[str]) -> ClassCatalog:
+        """The catalog that these roles see. Raises CatalogError for names that clash."""
+        relevant = self.policy.relevant_roles(roles)
+        found = self._classes.get(relevant)
+        if found is None:
+            visible = {
+                key: self.policy.visible_columns(relevant, key)
+                for key in self.policy.visible(relevant)
+            }
+            found = class_catalog(self.catalogs, visible)
+            if len(self._classes) >= CLASSES_MAX:
+                self._classes.clear()
+            self._classes[relevant] = found
+        return found
+
+
+CurrentEstate = Callable[[], Estate]

@@ -1,0 +1,345 @@
+"""The conductor: from a client's statement to its rows, in the one order that is safe.
+
+    parse → decide (classify, describe on the shadow, rewrite, verify, plan) → record the intent
+          → run at the source or the shadow → relay → record the outcome
+
+INVARIANTS kept here: nothing runs that was not decided (I1), an intent is on record before anything
+reaches a source and a refusal before it is told (I6), a decision made under another policy is made
+again before it is used (attack case 95), and RowDescription comes from the decision only (I9).
+
+This file must not know the client's socket or messages: it takes statements and portals, and yields
+bytes that are whole messages (DataRow, CopyData) for the owner of the socket to write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from postgast import pg_query_pb2 as pb
+
+from proxy import cursor, utility
+from proxy.decision import Decided, Decider, Runnable
+from proxy.faults import Fault, SyntaxFault, UnsupportedFault
+from proxy.inner import fresh, inner_statement
+from proxy.limits import PARAMETERS_MAX
+from proxy.record import Recorder
+from proxy.rows import encode_rows, notice_message
+from proxy.run import Run, run_catalog, run_source
+from proxy.sources.base import Arguments
+from proxy.sql import tree
+from proxy.sql.parse import Kind, Statement, parse
+from proxy.wire.backend import FieldDescription
+from proxy.workspace import Portal, Prepared, Workspace
+
+STALE = "cached plan must not change result type"
+
+
+class Gate:
+    """Shared by all sessions of a worker: it holds no state of any of them."""
+
+    def __init__(self, decider: Decider, recorder: Recorder) -> None:
+        self._decider = decider
+        self._recorder = recorder
+
+    # Statements
+
+    async def parse(self, workspace: Workspace, text: str) -> tuple[Statement, ...]:
+        """Split a query string. Raises SyntaxFault, LimitFault, recorded as refusals."""
+        try:
+            return parse(text)
+        except Fault as fault:
+            await self._refuse(workspace, text, fault)
+            raise
+
+    async def prepare(
+        self,
+        workspace: Workspace,
+        statement: Statement,
+        *,
+        name: str = "",
+        declared_oids: tuple[int, ...] = (),
+    ) -> Prepared:
+        """Decide a statement so that it can be described and run. Raises the fault that refuses
+        it."""
+        if len(declared_oids) > PARAMETERS_MAX:
+            raise SyntaxFault(f"more than {PARAMETERS_MAX} parameters", sqlstate="54000")
+        prepared = Prepared(name, statement, declared_oids)
+        if statement.kind in utility.KINDS:
+            prepared.fields = utility.fields(workspace, statement)
+            return prepared
+        workspace.session.transaction.check_usable()
+        if statement.kind is Kind.FETCH:
+            prepared.fields = cursor.fields(workspace, statement)
+        elif statement.kind is Kind.EXECUTE:
+            inner = workspace.statements.get(statement.node.name)
+            prepared.fields = inner.fields
+        elif statement.kind is Kind.DECLARE:
+            await self._prepare_cursor(workspace, prepared)
+        elif statement.kind is not Kind.PREPARE:
+            await self._decide(workspace, prepared, statement)
+            decided = prepared.decided
+            prepared.fields = None if decided is None else decided.fields
+        return prepared
+
+    async def _prepare_cursor(self, workspace: Workspace, prepared: Prepared) -> None:
+        """DECLARE takes parameters and returns nothing: its query is decided now."""
+        cursor.check_options(prepared.statement)
+        await self._decide(workspace, prepared, inner_statement(prepared.statement))
+
+    async def _decide(self, workspace: Workspace, prepared: Prepared, query: Statement) -> None:
+        try:
+            decided = await self._decider.decide(workspace.session, query, prepared.declared_oids)
+        except Fault as fault:
+            fault.shifted(query.offset)
+            await self._refuse(workspace, prepared.statement.text, fault)
+            raise
+        prepared.decided = decided
+        prepared.parameter_oids = decided.parameter_oids
+
+    async def _refuse(self, workspace: Workspace, text: str, fault: Fault) -> None:
+        await self._recorder.refused(workspace.session, text, fault, self._decider.revision)
+
+    # Running
+
+    async def run(
+        self, workspace: Workspace, portal: Portal, row_max: int = 0
+    ) -> AsyncGenerator[bytes, None]:
+        """Run a portal, or run it on; yields messages, then `portal.tag` and its flags are set.
+
+        `row_max` 0 means all rows. Raises the fault to tell.
+        """
+        portal.rows = 0
+        portal.is_suspended = False
+        statement = portal.prepared.statement
+        if portal.is_finished:
+            self._check_repeatable(portal)
+        elif portal.pending is not None:
+            for chunk in _take_pending(portal, row_max):
+                yield chunk
+        elif statement.kind in utility.KINDS:
+            for chunk in await self._run_utility(workspace, portal, row_max):
+                yield chunk
+        elif statement.kind in _ABOUT_OTHERS and not portal.is_cursor:
+            async with aclosing(self._run_named(workspace, portal, row_max)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        else:
+            async with aclosing(self._run_decided(workspace, portal, row_max)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+    def _check_repeatable(self, portal: Portal) -> None:
+        """A finished query answers no rows again; a finished command must not run twice."""
+        if portal.prepared.fields is None:
+            raise Fault(f'portal "{portal.name}" cannot be run anymore', sqlstate="55000")
+        portal.tag = "SELECT 0"
+
+    async def _run_utility(
+        self, workspace: Workspace, portal: Portal, row_max: int
+    ) -> Sequence[bytes]:
+        statement = portal.prepared.statement
+        try:
+            answer = await utility.run(workspace, statement)
+        except Fault as fault:
+            await self._refuse(workspace, statement.text, fault)
+            raise
+        portal.tag = answer.tag
+        portal.pending = encode_rows(answer.rows)
+        return _take_pending(portal, row_max)
+
+    async def _run_named(
+        self, workspace: Workspace, portal: Portal, row_max: int
+    ) -> AsyncGenerator[bytes, None]:
+        """PREPARE, EXECUTE, DECLARE, FETCH and MOVE: statements about other statements."""
+        workspace.session.transaction.check_usable()
+        statement = portal.prepared.statement
+        match statement.kind:
+            case Kind.PREPARE:
+                await self._prepare_by_name(workspace, statement)
+                portal.tag, portal.is_finished = "PREPARE", True
+            case Kind.DECLARE:
+                await self.refresh(workspace, portal.prepared)
+                made = cursor.declare(workspace, portal)
+                workspace.portals.add(made.name, made)
+                portal.tag, portal.is_finished = "DECLARE CURSOR", True
+            case Kind.FETCH:
+                async with aclosing(self._fetch(workspace, portal)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+            case _:
+                async with aclosing(self._execute_by_name(workspace, portal, row_max)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+
+    async def _prepare_by_name(self, workspace: Workspace, statement: Statement) -> None:
+        node = statement.node
+        if workspace.statements.find(node.name) is not None:
+            raise Fault(f'prepared statement "{node.name}" already exists', sqlstate="42P05")
+        oids = await self._type_oids(workspace, node.argtypes)
+        query = inner_statement(statement)
+        if query.kind is not Kind.QUERY:
+            raise UnsupportedFault("PREPARE accepts queries only")
+        prepared = await self.prepare(workspace, query, name=node.name, declared_oids=oids)
+        workspace.statements.add(node.name, prepared)
+
+    async def _type_oids(self, workspace: Workspace, types: Sequence[tree.Node]) -> tuple[int, ...]:
+        """OIDs of PREPARE's types, found as the columns of a query that is decided like any
+        other."""
+        if not types:
+            return ()
+        probe = tree.select()
+        for one in types:
+            null = pb.TypeCast(arg=tree.null(), type_name=one.type_name)
+            probe.target_list.append(tree.target(pb.Node(type_cast=null)))
+        (query,) = parse(tree.print_tree(probe))
+        decided = await self._decider.decide(workspace.session, query, ())
+        return tuple(one.type_oid for one in decided.fields or ())
+
+    async def _execute_by_name(
+        self, workspace: Workspace, portal: Portal, row_max: int
+    ) -> AsyncGenerator[bytes, None]:
+        node = portal.prepared.statement.node
+        found = workspace.statements.get(node.name)
+        if _shape(found.fields) != _shape(portal.prepared.fields):
+            raise Fault(STALE, sqlstate="0A000")
+        arguments = execute_arguments(node, found)
+        inner = Portal(portal.name, found, arguments, portal.formats, portal.depth)
+        async with aclosing(self.run(workspace, inner, row_max)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        portal.rows, portal.tag = inner.rows, inner.tag
+        portal.is_finished, portal.is_suspended = inner.is_finished, inner.is_suspended
+        portal.pending, portal.upstream = inner.pending, inner.upstream
+        if inner.is_suspended:
+            # From here on this portal is that of the named statement.
+            portal.prepared, portal.is_started = found, True
+
+    async def _fetch(self, workspace: Workspace, portal: Portal) -> AsyncGenerator[bytes, None]:
+        node = portal.prepared.statement.node
+        target = workspace.cursor(node.portalname)
+        count = cursor.row_max(node)
+        cursor.check_formats(target, portal)
+        async with aclosing(self.run(workspace, target, count)) as chunks:
+            async for chunk in chunks:
+                if not node.ismove:
+                    yield chunk
+        portal.rows, portal.is_finished = target.rows, True
+        portal.tag = f"{'MOVE' if node.ismove else 'FETCH'} {target.rows}"
+
+    async def _run_decided(
+        self, workspace: Workspace, portal: Portal, row_max: int
+    ) -> AsyncGenerator[bytes, None]:
+        session = workspace.session
+        session.transaction.check_usable()
+        await self.refresh(workspace, portal.prepared, is_running=portal.is_started)
+        decided = portal.prepared.decided
+        assert decided is not None, "prepare decides every statement that is not our own"
+        try:
+            runnable = self._decider.runnable(session, decided)
+        except Fault as fault:
+            await self._refuse(workspace, portal.prepared.statement.text, fault)
+            raise
+        if portal.run is None:
+            intent = await self._recorder.allowed(session, portal.prepared.statement, decided)
+            portal.run = Run(intent, self._recorder)
+        async with aclosing(self._relay(workspace, portal, row_max, runnable)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _relay(
+        self, workspace: Workspace, portal: Portal, row_max: int, runnable: Runnable
+    ) -> AsyncGenerator[bytes, None]:
+        run = portal.run
+        assert run is not None, "the intent is on record"
+        workspace.session.transaction.has_run = True
+        portal.is_started = True
+        failure: Fault | None = None
+        try:
+            if runnable.fragment is not None:
+                source = run_source(workspace, portal, row_max, runnable)
+            else:
+                source = run_catalog(workspace, portal, row_max, runnable, self._decider)
+            async with aclosing(source) as chunks:
+                async for chunk in chunks:
+                    run.bytes_told += len(chunk)
+                    yield chunk
+        except Fault as fault:
+            failure = fault
+            raise
+        except BaseException:
+            failure = Fault("interrupted", sqlstate="57014")
+            raise
+        finally:
+            run.rows += portal.rows
+            if failure is not None or not portal.is_suspended:
+                await run.finish(failure)
+        if run.is_cut:
+            workspace.notice(notice_message("the result was cut at the limit of a policy", "01004"))
+
+    async def refresh(
+        self, workspace: Workspace, prepared: Prepared, *, is_running: bool = False
+    ) -> None:
+        """Decide again what was decided under another policy or catalog.
+
+        Raises Fault 0A000 when what was described to the client no longer holds.
+        """
+        if prepared.decided is None or self._decider.is_current(
+            workspace.session, prepared.decided
+        ):
+            return
+        before: Decided = prepared.decided
+        query = prepared.statement
+        query = inner_statement(query) if query.kind is Kind.DECLARE else fresh(query)
+        await self._decide(workspace, prepared, query)
+        assert prepared.decided is not None, "deciding raises or succeeds"
+        is_same = _shape(prepared.decided.fields) == _shape(before.fields)
+        if is_running or not is_same or prepared.decided.parameter_oids != before.parameter_oids:
+            prepared.decided = before
+            raise Fault(STALE, sqlstate="0A000")
+
+
+_ABOUT_OTHERS = frozenset({Kind.PREPARE, Kind.EXECUTE, Kind.DECLARE, Kind.FETCH})
+
+
+def _shape(fields: tuple[FieldDescription, ...] | None) -> object:
+    """What a client relies on between Describe and Execute."""
+    if fields is None:
+        return None
+    return tuple((one.name, one.type_oid, one.type_modifier) for one in fields)
+
+
+def _take_pending(portal: Portal, row_max: int) -> list[bytes]:
+    """The next rows of an answer that we hold ourselves, and the portal's new state."""
+    held = portal.pending or []
+    taken = held[:row_max] if row_max else held
+    portal.pending = held[len(taken) :]
+    portal.rows = len(taken)
+    # As Postgres: a limit that equals the number of rows left suspends, and the next run ends.
+    portal.is_suspended = bool(row_max) and len(taken) == row_max
+    portal.is_finished = not portal.is_suspended
+    if portal.prepared.decided is not None or not portal.tag:
+        portal.tag = f"SELECT {portal.rows}"
+    return taken
+
+
+def execute_arguments(node: tree.Node, prepared: Prepared) -> Arguments:
+    """The values of EXECUTE's argument list, as text. Raises Fault 42601, UnsupportedFault."""
+    expected = len(prepared.parameter_oids)
+    if len(node.params) != expected:
+        raise Fault(
+            f'wrong number of parameters for prepared statement "{prepared.name}"',
+            sqlstate="42601",
+            detail=f"Expected {expected} parameters but got {len(node.params)}.",
+        )
+    return Arguments(tuple(_literal(one) for one in node.params))
+
+
+def _literal(node: tree.Node) -> bytes | None:
+    while node.HasField("type_cast"):
+        node = node.type_cast.arg
+    if not node.HasField("a_const"):
+        raise UnsupportedFault("EXECUTE accepts literal values only")
+    if node.a_const.isnull:
+        return None
+    return utility.constant_text(node.a_const).encode()

@@ -1,0 +1,136 @@
+"""What the gate writes into the audit log about a session, in the log's own terms.
+
+INVARIANT I6: `allowed` returns before anything reaches a source, `refused` before the client is
+told.
+
+This file must not know sockets or SQL trees. It holds no state but the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from policies.identity import Identity
+from proxy.decision import Decided
+from proxy.faults import Fault
+from proxy.runtime.audit import (
+    AuditLog,
+    Principal,
+    Refusal,
+    SessionClosed,
+    SessionOpened,
+    SqlIntent,
+    SqlOutcome,
+)
+from proxy.session import Session
+from proxy.sql.parse import Statement
+
+
+def principal_of(identity: Identity) -> Principal:
+    """An identity as the audit log names it: no claim values."""
+    return Principal(
+        subject=identity.subject,
+        issuer=identity.issuer,
+        agent=identity.actor,
+        claims_digest=identity.claims_digest,
+        roles=tuple(sorted(identity.roles)),
+    )
+
+
+class Recorder:
+    """Writes records of sessions and statements. Every method may raise AuditFault (I5)."""
+
+    def __init__(self, log: AuditLog) -> None:
+        self._log = log
+
+    async def opened(self, session: Session, *, is_encrypted: bool) -> None:
+        """A client was let in; call it before telling so."""
+        await self._log.record(
+            SessionOpened(
+                principal=principal_of(session.identity),
+                session_id=session_id(session),
+                client_address=session.peer,
+                application_name=session.settings.get("application_name"),
+                is_encrypted=is_encrypted,
+            )
+        )
+
+    async def closed(self, session: Session, reason: str, statements: int) -> None:
+        """A session ended. `reason` is a word of ours or a SQLSTATE."""
+        await self._log.record(
+            SessionClosed(principal_of(session.identity), session_id(session), reason, statements),
+            must_survive=True,
+        )
+
+    async def turned_away(self, peer: str, fault: Fault, reason: str) -> None:
+        """A client was not let in. `reason` is for auditors and holds no part of a token."""
+        await self._log.refusal(
+            Refusal(reason=f"{reason} (from {peer})", sqlstate=fault.sqlstate, told=fault.message)
+        )
+
+    async def allowed(self, session: Session, statement: Statement, decided: Decided) -> int:
+        """A statement is about to run. Returns the id for `ended`."""
+        return await self._log.intent(
+            SqlIntent(
+                principal=principal_of(session.identity),
+                session_id=session_id(session),
+                policy_version=decided.revision,
+                statement_kind=statement.kind.name.lower(),
+                original_text=statement.text,
+                guarded_text=decided.guarded_sql,
+                source=decided.source,
+                relations=decided.accesses,
+                trace_id=session.settings.get("sallyport.trace") or None,
+            )
+        )
+
+    async def ended(self, intent: int, outcome: SqlOutcome) -> None:
+        """A statement that was allowed is over."""
+        await self._log.outcome(intent, outcome)
+
+    async def refused(self, session: Session, text: str, fault: Fault, version: str) -> None:
+        """A statement was refused; call it before telling so."""
+        await self._log.refusal(
+            Refusal(
+                reason=reason_of(fault),
+                sqlstate=fault.sqlstate,
+                told=fault.message,
+                principal=principal_of(session.identity),
+                session_id=session_id(session),
+                original_text=text,
+                policy_version=version,
+                trace_id=session.settings.get("sallyport.trace") or None,
+            )
+        )
+
+
+def session_id(session: Session) -> str:
+    """How records name a session: unique while it lives, and told to the client as its process
+    id."""
+    return str(session.number)
+
+
+def reason_of(fault: Fault) -> str:
+    """The full reason: what the fault hides from the client stands in its cause."""
+    hidden = fault.__cause__
+    return (
+        fault.message if hidden is None else f"{fault.message} ({type(hidden).__name__}: {hidden})"
+    )
+
+
+def outcome(
+    *,
+    rows: int,
+    bytes_told: int,
+    durations_ms: Mapping[str, float],
+    fault: Fault | None,
+    is_cut: bool,
+) -> SqlOutcome:
+    """The outcome record of one statement."""
+    return SqlOutcome(
+        rows=rows,
+        bytes=bytes_told,
+        duration_ms=durations_ms,
+        sqlstate=None if fault is None else fault.sqlstate,
+        is_truncated=is_cut,
+    )

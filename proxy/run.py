@@ -1,0 +1,166 @@
+"""One execution: rows of a source relayed, rows of the shadow handed over, and its figures.
+
+INVARIANT I1: a source gets `runnable.fragment` and nothing else.
+
+This file must not know sockets, policies or SQL trees. Row bytes are passed on as they come.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from proxy.decision import Decider, Runnable
+from proxy.faults import Fault, InternalFault
+from proxy.record import Recorder, outcome
+from proxy.rows import encode_rows
+from proxy.sources.base import Arguments, RowStream
+from proxy.sql.parse import Kind
+from proxy.wire.backend import CopyDone
+from proxy.wire.buffer import HEADER
+from proxy.workspace import Portal, Workspace
+
+ROWS_MAX_PER_RUN = 2**31 - 1
+"""The protocol's row limit is a signed 32-bit number."""
+
+
+@dataclass(slots=True)
+class Run:
+    """Figures of one portal's execution, from its intent record to its outcome."""
+
+    intent: int
+    recorder: Recorder = field(repr=False)
+    rows: int = 0
+    bytes_told: int = 0
+    is_cut: bool = False
+    started: float = field(default_factory=time.perf_counter)
+    is_over: bool = False
+
+    async def finish(self, failure: Fault | None = None) -> None:
+        """Record the outcome, once."""
+        if self.is_over:
+            return
+        self.is_over = True
+        spent = (time.perf_counter() - self.started) * 1000
+        await self.recorder.ended(
+            self.intent,
+            outcome(
+                rows=self.rows,
+                bytes_told=self.bytes_told,
+                durations_ms={"total": spent},
+                fault=failure,
+                is_cut=self.is_cut,
+            ),
+        )
+
+
+async def run_source(
+    workspace: Workspace, portal: Portal, row_max: int, runnable: Runnable
+) -> AsyncGenerator[bytes, None]:
+    """Run, or run on, a portal at its source. Raises SourceFault, LimitFault."""
+    fragment = runnable.fragment
+    if fragment is None:
+        raise InternalFault("a source runs fragments only")
+    check_patterns(portal.arguments, runnable.pattern_parameters)
+    connection = await workspace.upstream.take(fragment.source)
+    with workspace.upstream.running(connection):
+        if portal.prepared.statement.kind is Kind.COPY_TO:
+            copied = await connection.copy_out(fragment)
+            try:
+                yield copied.header.encode()
+                async for piece in copied:
+                    yield piece.data
+                yield CopyDone().encode()
+            finally:
+                await copied.aclose()
+            _note_end(portal, copied.row_count, is_cut=copied.truncated, verb="COPY")
+            return
+        if portal.upstream:
+            stream = await connection.resume(portal.upstream, row_max)
+        else:
+            if row_max or portal.is_cursor:
+                portal.upstream = workspace.upstream_name()
+            stream = await connection.execute(
+                fragment,
+                portal.arguments,
+                portal.formats,
+                row_max=row_max,
+                portal=portal.upstream,
+                is_text_about_visible_data=runnable.is_text_visible,
+            )
+        try:
+            async for batch in stream:
+                yield batch.data
+        finally:
+            portal.rows = stream.row_count
+            await stream.aclose()
+        _note_stream(portal, stream)
+
+
+def check_patterns(arguments: Arguments, numbers: frozenset[int]) -> None:
+    """Refuse a LIKE pattern that would raise on some rows only (I4). Raises Fault 22025.
+
+    Such parameters are of text types, whose bytes are the same in text and binary format.
+    """
+    for number in numbers:
+        value = arguments.values[number - 1]
+        if value is None:
+            continue
+        ending = len(value) - len(value.rstrip(b"\\"))
+        if ending % 2:
+            raise Fault("LIKE pattern must not end with escape character", sqlstate="22025")
+
+
+def _note_stream(portal: Portal, stream: RowStream) -> None:
+    _note_end(portal, stream.row_count, is_cut=stream.truncated, verb="SELECT")
+    portal.is_suspended = stream.suspended
+    portal.is_finished = not stream.suspended
+
+
+def _note_end(portal: Portal, rows: int, *, is_cut: bool, verb: str) -> None:
+    portal.rows = rows
+    portal.tag = f"{verb} {rows}"
+    portal.is_finished = True
+    if portal.run is not None:
+        portal.run.is_cut = portal.run.is_cut or is_cut
+
+
+async def run_catalog(
+    workspace: Workspace, portal: Portal, row_max: int, runnable: Runnable, decider: Decider
+) -> AsyncGenerator[bytes, None]:
+    """Answer from the shadow, or with rows of the gate's own; bounded, so held in memory."""
+    if runnable.rows is not None:
+        frames = encode_rows(runnable.rows)
+    else:
+        decided = portal.prepared.decided
+        if decided is None:
+            raise InternalFault("the shadow answers decided statements only")
+        batches = await decider.answer_catalog(
+            workspace.session, decided, portal.arguments, portal.formats
+        )
+        if not row_max and not portal.is_cursor:
+            for batch in batches:
+                yield batch.data
+            _note_end(portal, sum(batch.count for batch in batches), is_cut=False, verb="SELECT")
+            return
+        frames = [frame for batch in batches for frame in split_frames(batch.data)]
+    taken = frames[:row_max] if row_max else frames
+    for frame in taken:
+        yield frame
+    portal.pending = frames[len(taken) :]
+    _note_end(portal, len(taken), is_cut=False, verb="SELECT")
+    portal.is_suspended = bool(row_max) and len(taken) == row_max
+    portal.is_finished = not portal.is_suspended
+
+
+def split_frames(data: bytes) -> list[bytes]:
+    """Whole frames, one each; each length counts itself but not the type byte."""
+    frames = []
+    position = 0
+    while position < len(data):
+        _, length = HEADER.unpack_from(data, position)
+        end = position + 1 + length
+        frames.append(data[position:end])
+        position = end
+    return frames

@@ -1,0 +1,186 @@
+"""The source connections that one session holds, and their transactions, which mirror the client's.
+
+A connection is borrowed when a statement first needs its source, and goes back when the client's
+transaction is over. Nothing is begun upstream before it is needed, so BEGIN alone costs no source
+anything (pitfall 23). One connection belongs to one session until it is released (I12).
+
+This file must not know sockets, policies or the client's protocol.
+
+Theory of operation. `Transaction` says what the client believes. When a source is first used inside
+an open block, BEGIN is sent there with every savepoint that exists by then, so that ROLLBACK TO
+works on all sides. Savepoints upstream are named by their position, never by the client's text
+(I1). A session that is failed only by a refusal of ours keeps its healthy upstream transaction:
+ROLLBACK TO brings both back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+from proxy.faults import Fault, SourceFault, UnsupportedFault
+from proxy.runtime.tasks import spawn
+from proxy.settings import Settings
+from proxy.sources.base import Source, SourceConnection
+from proxy.transaction import Block, Transaction
+
+CONNECTION_LOST = "the connection to the source was lost"
+
+
+class Upstream:
+    """What one session has borrowed from `sources` (by name)."""
+
+    def __init__(
+        self, sources: Mapping[str, Source], transaction: Transaction, settings: Settings
+    ) -> None:
+        self._sources = sources
+        self._transaction = transaction
+        self._settings = settings
+        self._held: dict[str, SourceConnection] = {}
+        self._pins: dict[str, str] = {}
+        self._running: SourceConnection | None = None
+
+    def __repr__(self) -> str:
+        return f"Upstream(held={sorted(self._held)}, is_running={self._running is not None})"
+
+    async def take(self, source: str) -> SourceConnection:
+        """The session's connection to `source`, in the state that the client's transaction demands.
+
+        Raises SourceFault, LimitFault 53300, UnsupportedFault.
+        """
+        held = self._held.get(source)
+        if held is None:
+            held = await self._acquire(source)
+        elif not held.is_usable:
+            self._demand_idle()
+            self._give_back(source)
+            held = await self._acquire(source)
+        elif self._pins != self._settings.pins():
+            raise UnsupportedFault(
+                "settings that change output cannot change inside a transaction that has read data",
+                hint="Set them before the first query of the transaction.",
+            )
+        # Outside a block a source keeps its implicit transaction, and held portals, until `sync`.
+        if self._transaction.block is Block.OPEN and held.status == b"I":
+            await self._begin(held)
+        return held
+
+    async def _acquire(self, source: str) -> SourceConnection:
+        found = self._sources.get(source)
+        if found is None:
+            raise SourceFault("the source is not configured", sqlstate="08006")
+        self._pins = self._settings.pins()
+        connection = await found.acquire(self._pins)
+        self._held[source] = connection
+        return connection
+
+    async def _begin(self, connection: SourceConnection) -> None:
+        isolation = self._settings.get("transaction_isolation").upper()
+        is_deferrable = self._settings.get("transaction_deferrable") == "on"
+        await connection.begin(isolation, is_deferrable)
+        for position in range(len(self._transaction.savepoints)):
+            await connection.savepoint(_name(position))
+
+    def _demand_idle(self) -> None:
+        """A lost connection cannot be replaced unseen inside a transaction: its snapshot is
+        gone."""
+        if self._transaction.is_block:
+            raise SourceFault(CONNECTION_LOST, sqlstate="08006")
+
+    # What the client's transaction statements do upstream. Call after `Transaction` accepted them.
+
+    async def savepoint(self) -> None:
+        """The newest savepoint of the transaction was just made."""
+        position = len(self._transaction.savepoints) - 1
+        for connection in self._begun():
+            await connection.savepoint(_name(position))
+
+    async def release_savepoint(self) -> None:
+        """A savepoint, and those after it, were just forgotten."""
+        position = len(self._transaction.savepoints)
+        for connection in self._begun():
+            await connection.release_savepoint(_name(position))
+
+    async def rollback_to(self) -> None:
+        """The transaction went back to what is now its newest savepoint."""
+        position = len(self._transaction.savepoints) - 1
+        for connection in self._begun():
+            await connection.rollback_to(_name(position))
+
+    async def finish(self, *, is_committed: bool) -> None:
+        """The client's transaction is over. Raises SourceFault when a commit failed."""
+        failure: Fault | None = None
+        for connection in self._begun():
+            try:
+                if is_committed and connection.status == b"T":
+                    await connection.commit()
+                else:
+                    await connection.rollback()
+            except Fault as fault:
+                failure = fault
+        if is_committed and failure is not None:
+            raise failure
+
+    def _begun(self) -> list[SourceConnection]:
+        for connection in self._held.values():
+            if not connection.is_usable:
+                self._demand_usable()
+        return [c for c in self._held.values() if c.is_usable and c.status != b"I"]
+
+    def _demand_usable(self) -> None:
+        if self._transaction.block is Block.OPEN:
+            raise SourceFault(CONNECTION_LOST, sqlstate="08006")
+
+    async def close_portal(self, source: str, portal: str) -> None:
+        """Close a portal at its source, if the connection that holds it is still healthy."""
+        held = self._held.get(source)
+        if held is not None and held.is_usable and held.status != b"E":
+            await held.close_portal(portal)
+
+    async def sync(self) -> None:
+        """The client's Sync, or the end of its Query: portals outside a block end here."""
+        if self._transaction.is_block:
+            return
+        for connection in self._held.values():
+            if connection.is_usable:
+                with contextlib.suppress(Fault):  # `release` then closes it; the answer stands
+                    await connection.sync()
+
+    def settle(self) -> None:
+        """Give everything back unless a block is open. Nobody waits for the reset."""
+        if self._transaction.is_block:
+            return
+        for source in tuple(self._held):
+            self._give_back(source)
+
+    def close(self) -> None:
+        """The session is over: give everything back, whatever its state."""
+        for source in tuple(self._held):
+            self._give_back(source)
+
+    def _give_back(self, source: str) -> None:
+        connection = self._held.pop(source)
+        spawn(connection.release(), name=f"release {source}")
+
+    # Interrupts
+
+    @contextlib.contextmanager
+    def running(self, connection: SourceConnection) -> Iterator[None]:
+        """Mark what a cancel must reach while a statement runs there."""
+        self._running = connection
+        try:
+            yield
+        finally:
+            self._running = None
+
+    async def cancel(self) -> bool:
+        """Ask the source to stop what runs now; False when nothing of this session runs there."""
+        if self._running is None:
+            return False
+        with contextlib.suppress(Fault, OSError):
+            await self._running.cancel()
+        return True
+
+
+def _name(position: int) -> str:
+    return f"s{position}"

@@ -1,0 +1,200 @@
+"""One worker: all parts of a gate put together, serving clients on one event loop.
+
+This file must not know what the parts do. Each is opened in the order in which it is needed and
+closed in reverse, however the worker ends: clients drain first, the audit log closes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import structlog
+
+from proxy import assembly
+from proxy.cancel import CancelDesk
+from proxy.catalog.introspect import introspect
+from proxy.catalog.shadow import RunningCluster, Shadow
+from proxy.catalog.virtual import CatalogError, SourceCatalog
+from proxy.decider import PolicyDecider
+from proxy.faults import Fault
+from proxy.gate import Gate
+from proxy.handshake import Reception
+from proxy.listener import Listener
+from proxy.record import Recorder
+from proxy.runtime.audit import AuditLog
+from proxy.runtime.config import Configuration
+from proxy.runtime.identity import TokenAuthenticator, TrustedIssuer
+from proxy.runtime.tasks import spawn
+from proxy.sources.base import SourceState
+from proxy.sources.credential import CredentialError
+from proxy.sources.postgres import PostgresSource
+from proxy.sources.postgres_options import PostgresOptions
+from proxy.sources.postgres_role import inspect_role
+from proxy.tls import server_context
+from proxy.upkeep import LoadPolicy, StartRefused, Upkeep
+
+SERVER_VERSION = "16.10"
+"""What clients are told: the shadow's major, whose catalog they read (design §3.6)."""
+
+SERVER_VERSION_NUMBER = "160010"
+
+_logger = structlog.get_logger("worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where one worker stands: its `number` from 0, the shared shadow cluster, and the directory
+    through which workers reach each other (0700)."""
+
+    number: int
+    cluster: RunningCluster
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that serves. `port` is the one it listens on."""
+
+    port: int
+    upkeep: Upkeep
+
+
+@asynccontextmanager
+async def opened(
+    configuration: Configuration, post: Post, load_policy: LoadPolicy
+) -> AsyncIterator[Worker]:
+    """A serving worker; clients drain when the context is left.
+
+    Raises StartRefused, AuditFault, OSError, ssl.SSLError.
+    """
+    async with AsyncExitStack() as stack:
+        audit = await AuditLog.open(
+            configuration.audit.directory,
+            configuration.audit.mode,
+            redact_literals=configuration.audit.redact_literals,
+            process=f"gate-{post.number}",
+            segment_bytes_max=configuration.audit.segment_bytes_max,
+        )
+        stack.push_async_callback(audit.close)
+        sources = assembly.sources(configuration)
+        for source in sources.values():
+            stack.push_async_callback(source.close)
+            await source.start()
+            if source.state is SourceState.DOWN:
+                _logger.warning("source is down", source=source.name, reason=source.down_reason)
+        upkeep = await _kept_up(configuration, load_policy, audit, stack)
+        await _check_roles(sources, upkeep)
+        shadow = Shadow(
+            post.cluster, database_name(configuration), configuration.shadow.classes_max
+        )
+        await shadow.start()
+        stack.push_async_callback(shadow.close)
+        desk = CancelDesk(post.number, post.directory, time.monotonic)
+        desk.open()
+        stack.callback(desk.close)
+        listener = _listener(configuration, upkeep, shadow, audit, sources, desk)
+        listen = configuration.listen
+        stack.push_async_callback(listener.close)
+        port = await listener.open(listen.host, listen.port)
+        yield Worker(port, upkeep)
+
+
+def database_name(configuration: Configuration) -> str:
+    """The one virtual database that clients see: named as the first source's."""
+    return configuration.sources[0].database
+
+
+async def _kept_up(
+    configuration: Configuration, load_policy: LoadPolicy, audit: AuditLog, stack: AsyncExitStack
+) -> Upkeep:
+    readers = {
+        source.name: _Reader(source.name, assembly.source_options(source))
+        for source in configuration.sources
+    }
+    upkeep = Upkeep(configuration.policies, load_policy, readers, audit)
+    await upkeep.start()
+    watch = spawn(upkeep.run(), name="upkeep")
+
+    async def stop_watch() -> None:
+        watch.cancel()
+        with suppress(asyncio.CancelledError):
+            await watch
+
+    stack.push_async_callback(stop_watch)
+    return upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads one source's schema."""
+
+    name: str
+    options: PostgresOptions
+
+    async def __call__(self) -> SourceCatalog:
+        try:
+            connection = await assembly.introspection_connection(self.options)
+            try:
+                return await introspect(connection, self.name)
+            finally:
+                await connection.close()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, CredentialError) as error:
+            raise CatalogError(f"source `{self.name}`: {type(error).__name__}") from error
+
+
+async def _check_roles(sources: dict[str, PostgresSource], upkeep: Upkeep) -> None:
+    """Refuse a role upstream that could step around policy (issue of the operator)."""
+    keys = upkeep.estate().policy.tables
+    for source in sources.values():
+        if source.state is not SourceState.UP:
+            continue
+        wanted = {(key.schema, key.name) for key in keys if key.source == source.name}
+        try:
+            connection = await source.acquire({})
+        except Fault as fault:
+            _logger.warning("role not checked", source=source.name, reason=fault.message)
+            continue
+        try:
+            report = await inspect_role(connection, wanted)
+        finally:
+            await connection.release()
+        reasons = report.reasons_to_refuse()
+        if reasons:
+            raise StartRefused(f"source {source.name}: " + "; ".join(reasons))
+
+
+def _listener(
+    configuration: Configuration,
+    upkeep: Upkeep,
+    shadow: Shadow,
+    audit: AuditLog,
+    sources: dict[str, PostgresSource],
+    desk: CancelDesk,
+) -> Listener:
+    recorder = Recorder(audit)
+    authenticator = TokenAuthenticator(
+        [TrustedIssuer.configured(issuer) for issuer in configuration.identity.issuers],
+        lambda: upkeep.estate().policy.mapping,
+    )
+    reception = Reception(
+        authenticator=authenticator,
+        recorder=recorder,
+        desk=desk,
+        limits=assembly.session_limits(configuration),
+        facts={"server_version": SERVER_VERSION, "server_version_num": SERVER_VERSION_NUMBER},
+    )
+    decider = PolicyDecider(upkeep.estate, shadow, server_version=SERVER_VERSION)
+    tls = configuration.listen.tls
+    return Listener(
+        Gate(decider, recorder),
+        reception,
+        dict(sources),
+        database=database_name(configuration),
+        tls_context=None if tls is None else server_context(tls.certificate, tls.key),
+    )
