@@ -6,6 +6,11 @@
 -- test_lockdown.py tries every one of them again.
 --
 -- Expects the setting sallyport.database_name: the name that clients shall see.
+--
+-- How a built-in function is replaced. A call by OID reaches the C function whatever pg_proc says;
+-- only the planner's inlining puts the new body in its place, and that needs a body without
+-- subqueries that uses each argument at most once. So the new bodies are bare expressions, and
+-- what needs a query is a function of its own, named pgv_….
 
 SET allow_system_table_mods = on;
 
@@ -120,10 +125,11 @@ BEGIN
     END LOOP;
 END
 $roles$;
-CREATE OR REPLACE FUNCTION pg_catalog.pg_get_userbyid(oid) RETURNS name
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$
+CREATE FUNCTION pg_catalog.pgv_role_name(oid) RETURNS name LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT r.rolname FROM pg_catalog.pg_roles r WHERE r.oid = $1),
                     ('unknown (OID=' || $1 || ')')::name) $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_get_userbyid(oid) RETURNS name
+    LANGUAGE sql STABLE AS $$ SELECT pg_catalog.pgv_role_name($1) $$;
 
 -- Tables shared by all databases cannot be replaced nor carry row-level security. Statements are
 -- sent to a twin in pg_catalog instead (route.py); in any other schema clients would list it.
@@ -160,6 +166,42 @@ ALTER FUNCTION information_schema._pg_char_octet_length(oid, int4) SECURITY DEFI
 CREATE OR REPLACE FUNCTION pg_catalog.shobj_description(oid, name) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT NULL::text $$;
 
+-- Functions that take a database, by a name that is not the physical one or by a guessed OID.
+CREATE FUNCTION pg_catalog.pgv_may_connect(database text, privilege text) RETURNS boolean
+    LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN database = pg_catalog.current_database()::text
+                THEN privilege ILIKE '%connect%' END $$;
+CREATE FUNCTION pg_catalog.pgv_may_connect(database oid, privilege text) RETURNS boolean
+    LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pgv_database d WHERE d.oid = database)
+                THEN privilege ILIKE '%connect%' END $$;
+CREATE FUNCTION pg_catalog.pgv_database_size(database oid) RETURNS bigint
+    LANGUAGE sql STABLE AS $$
+    SELECT 0::bigint FROM pg_catalog.pgv_database d WHERE d.oid = database $$;
+CREATE OR REPLACE FUNCTION pg_catalog.has_database_privilege(text, text) RETURNS boolean
+    LANGUAGE sql STABLE AS $$ SELECT pg_catalog.pgv_may_connect($1, $2) $$;
+CREATE OR REPLACE FUNCTION pg_catalog.has_database_privilege(oid, text) RETURNS boolean
+    LANGUAGE sql STABLE AS $$ SELECT pg_catalog.pgv_may_connect($1, $2) $$;
+CREATE OR REPLACE FUNCTION pg_catalog.has_database_privilege(name, text, text) RETURNS boolean
+    LANGUAGE sql STABLE AS $$ SELECT pg_catalog.pgv_may_connect($2, $3) $$;
+CREATE OR REPLACE FUNCTION pg_catalog.has_database_privilege(name, oid, text) RETURNS boolean
+    LANGUAGE sql STABLE AS $$ SELECT pg_catalog.pgv_may_connect($2, $3) $$;
+CREATE OR REPLACE FUNCTION pg_catalog.has_database_privilege(oid, text, text) RETURNS boolean
+    LANGUAGE sql STABLE AS $$ SELECT pg_catalog.pgv_may_connect($2, $3) $$;
+CREATE OR REPLACE FUNCTION pg_catalog.has_database_privilege(oid, oid, text) RETURNS boolean
+    LANGUAGE sql STABLE AS $$ SELECT pg_catalog.pgv_may_connect($2, $3) $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_database_size(name) RETURNS bigint
+    LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN $1 = pg_catalog.current_database() THEN 0::bigint END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_database_size(oid) RETURNS bigint
+    LANGUAGE sql STABLE AS $$ SELECT pg_catalog.pgv_database_size($1) $$;
+
+-- Transaction numbers count what others do, and asking for one uses one up.
+CREATE OR REPLACE FUNCTION pg_catalog.txid_current() RETURNS bigint
+    LANGUAGE sql STABLE AS $$ SELECT 3::bigint $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_current_xact_id() RETURNS xid8
+    LANGUAGE sql STABLE AS $$ SELECT '3'::xid8 $$;
+
 -- What a name of the form database.schema.relation becomes before ::regclass (route.py): the
 -- virtual database is not the physical one, and Postgres would refuse a cross-database reference.
 CREATE FUNCTION pg_catalog.pgv_relation_name(text) RETURNS text
@@ -173,6 +215,7 @@ CREATE FUNCTION pg_catalog.pgv_relation_name(text) RETURNS text
 DO $activity$
 DECLARE
     view text;
+    columns text;
 BEGIN
     FOREACH view IN ARRAY ARRAY[
         'pg_stat_activity', 'pg_stat_database', 'pg_stat_database_conflicts', 'pg_stat_ssl',
@@ -186,8 +229,14 @@ BEGIN
         'pg_available_extension_versions', 'pg_user_mappings', 'pg_aios']
     LOOP
         CONTINUE WHEN to_regclass('pg_catalog.' || view) IS NULL;
-        EXECUTE format('CREATE OR REPLACE VIEW pg_catalog.%I AS SELECT * FROM (%s) every WHERE false',
-            view, rtrim(pg_get_viewdef(('pg_catalog.' || view)::regclass), '; '));
+        SELECT string_agg(format('NULL::%s%s AS %I', format_type(atttypid, atttypmod),
+                   CASE WHEN attcollation NOT IN (0, 100)
+                        THEN format(' COLLATE %s', attcollation::regcollation) END, attname),
+               ', ' ORDER BY attnum)
+        INTO columns
+        FROM pg_attribute WHERE attrelid = ('pg_catalog.' || view)::regclass AND attnum > 0;
+        EXECUTE format('CREATE OR REPLACE VIEW pg_catalog.%I AS SELECT %s WHERE false',
+            view, columns);
     END LOOP;
 END
 $activity$;
