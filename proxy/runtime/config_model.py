@@ -216,7 +216,7 @@ class Audit:
         "size at which the next file begins",
         default=64 * 1024 * 1024,
         minimum=1024 * 1024,
-        maximum=1024 * 1024 * 1024,
+        maximum=256 * 1024 * 1024,
     )
 
 

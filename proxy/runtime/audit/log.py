@@ -274,6 +274,12 @@ class AuditLog:
                     self._refuse([*batch, *self._waiting])
                     self._waiting.clear()
                     return
+                except BaseException as error:
+                    # A mistake of ours, or the loop's end: nobody may wait for ever.
+                    self._fail(OSError(errno.EIO, f"audit log: {type(error).__name__}"))
+                    self._refuse([*batch, *self._waiting])
+                    self._waiting.clear()
+                    raise
                 for number, item in enumerate(batch, first):
                     # A caller may have been cancelled meanwhile; its record stands.
                     if not item.acknowledged.done():

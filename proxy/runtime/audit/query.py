@@ -18,7 +18,7 @@ from proxy.runtime.audit.frame import HEADER_BYTES, FrameDamage, decode_record
 from proxy.runtime.audit.segment import process_directories, segment_numbers, segment_path
 
 OnDamage = Callable[[str], None]
-# How much of a growing segment one look reads.
+# How much of a growing segment one look reads; more than any record has.
 _FOLLOW_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -188,10 +188,14 @@ class _Tail:
                 continue
             if number > self._number:
                 self._number, self._offset = number, HEADER_BYTES
-            with segment_path(self._directory, number).open("rb") as file:
-                file.seek(self._offset)
-                content = file.read(_FOLLOW_BYTES_MAX)
-            yield from self._decode(content, on_damage)
+            has_more = True
+            while has_more:
+                start = self._offset
+                with segment_path(self._directory, number).open("rb") as file:
+                    file.seek(start)
+                    content = file.read(_FOLLOW_BYTES_MAX)
+                yield from self._decode(content, on_damage)
+                has_more = self._offset > start
 
     def _decode(self, content: bytes, on_damage: OnDamage | None) -> Iterator[Record]:
         place = 0

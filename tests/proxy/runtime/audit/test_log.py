@@ -13,8 +13,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from proxy.runtime.audit import log as log_module
+from proxy.runtime.audit.appender import Appender
 from proxy.runtime.audit.disk import Disk
 from proxy.runtime.audit.events import Reload, SqlOutcome
 from proxy.runtime.audit.log import AuditFault, AuditLog, Mode
@@ -266,6 +268,23 @@ async def test_a_disk_that_hangs_refuses_instead_of_hanging(
         await _healthy(log)
         await log.intent(intent("after"))
     assert verify(tmp_path).problems == ()
+
+
+async def test_a_mistake_of_ours_refuses_and_nobody_waits_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with _opened(tmp_path, "strict") as log:
+        with monkeypatch.context() as broken, capture_logs() as lines:
+            broken.setattr(Appender, "sync", lambda self: 1 / 0)
+            async with asyncio.timeout(5):
+                found = await asyncio.gather(
+                    *(log.intent(intent()) for _ in range(3)), return_exceptions=True
+                )
+        assert all(isinstance(result, AuditFault) for result in found)
+        assert "task crashed" in [line["event"] for line in lines]
+        await _healthy(log)
+        await log.intent(intent("after"))
+    assert verify(tmp_path).is_intact
 
 
 async def test_a_waiting_caller_may_be_cancelled(tmp_path: Path) -> None:

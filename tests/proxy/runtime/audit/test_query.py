@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from proxy.runtime.audit import query as query_module
 from proxy.runtime.audit.appender import Appender, encode
 from proxy.runtime.audit.disk import Disk
 from proxy.runtime.audit.events import Event, SqlOutcome, clear_text
@@ -103,6 +106,22 @@ def test_damage_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
     assert found == [1, 2, 4, 5, 6]
     assert len(told) == 1
     assert "segment 1" in told[0]
+
+
+def test_follow_reads_large_segments_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_log(tmp_path, 1)
+    monkeypatch.setattr(query_module, "_FOLLOW_BYTES_MAX", 3000)
+    steps = iter([True, False])
+
+    def wait() -> bool:
+        if not (is_first := next(steps)):
+            return False
+        write_log(tmp_path, 20, per_segment=10)
+        return is_first
+
+    assert [record.sequence for record in follow(tmp_path, wait)] == list(range(2, 22))
 
 
 def test_follow_gives_what_comes_after_across_rotation_and_new_processes(tmp_path: Path) -> None:
