@@ -113,9 +113,18 @@ class PolicySet:
         """
         if now >= identity.expires_at:
             raise PolicyDenied(DeniedReason.IDENTITY_EXPIRED, "the identity has expired")
+        decision = self.preview(identity, key, now)
+        for claim in sorted(decision.claims):
+            if is_key_slot(claim):
+                self._require_claim(identity, claim)
+        return decision
+
+    def preview(self, identity: Identity, key: RelationKey, now: float) -> RelationDecision:
+        """As `decide`, for looking only: keys may be absent, so the decision may not run."""
         decision = self._decision(self.decision_key(identity, key, now), now)
         for claim in sorted(decision.claims):
-            self._require_claim(identity, claim)
+            if not is_key_slot(claim):
+                self._require_claim(identity, claim)
         return decision
 
     def _decision(self, decision_key: DecisionKey, now: float) -> RelationDecision:

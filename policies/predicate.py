@@ -13,8 +13,7 @@ table gains later can never capture an outer name. Several keys are compared as 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +22,7 @@ from google.protobuf.message import DecodeError
 
 from policies import expression as tree
 from policies.claims import ClaimType
+from policies.document import near_miss
 from policies.expression import Expression
 from policies.literal import canonical_type, typed_literal
 from policies.model import RelationKey
@@ -98,12 +98,6 @@ def parse_expression(text: str, scope: Scope) -> Expression:
     if sum(1 for _ in tree.walk(node)) > CONDITION_NODES_MAX:
         raise PredicateError(f"more than {CONDITION_NODES_MAX} parts")
     return node
-
-
-def near_miss(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was probably meant, or None."""
-    found = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def _only_expression(result: Any) -> Any:

@@ -12,17 +12,10 @@ from typing import Literal
 from policies.expression import TRUE, Expression, Role, walk
 from policies.mask import CustomMask, Mask
 from policies.model import RelationKey
+from policies.place import Place
 from policies.window import ALWAYS, Window
 
 Effect = Literal["grant", "restrict", "deny"]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where something was written: `file` as given to the loader, `line` from 1."""
-
-    file: str
-    line: int
 
 
 @dataclass(frozen=True, slots=True)

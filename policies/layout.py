@@ -1,0 +1,82 @@
+"""Which keys each block of a policy file has.
+
+The loader accepts exactly these; a test holds `schema.json` and `README.md` equal to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+KEYS: Mapping[str, tuple[str, ...]] = {
+    "policy": (
+        "version",
+        "source",
+        "roles",
+        "roles_pointer",
+        "default_roles",
+        "claims",
+        "purpose_claim",
+        "keys",
+        "lookups",
+        "masks",
+        "mask_order",
+        "tags",
+        "tables",
+        "cases",
+    ),
+    "claim": ("type", "pointer", "default", "lookup"),
+    "claim_lookup": ("source", "sql", "parameters"),
+    "mask": (
+        "null",
+        "constant",
+        "partial",
+        "email",
+        "hash",
+        "generalise",
+        "noise",
+        "json",
+        "custom",
+    ),
+    "mask_null": (),
+    "mask_constant": ("type", "value"),
+    "mask_partial": ("first", "last", "hidden_min", "fill"),
+    "mask_email": ("domain", "fill"),
+    "mask_hash": ("key", "domain", "characters"),
+    "mask_generalise": ("date", "of", "number"),
+    "mask_noise": ("key", "amount", "percent", "row_key", "digits"),
+    "mask_json": ("remove", "keep"),
+    "mask_custom": ("expression", "type"),
+    "tag": ("mask", "comment"),
+    "table": ("comment", "columns", "rules", "row_limit", "byte_limit"),
+    "column": ("absent", "mask", "tags", "comment"),
+    "rule_grant": (
+        "grant",
+        "roles",
+        "where",
+        "columns",
+        "unmask",
+        "masks",
+        "purpose",
+        "valid_from",
+        "valid_until",
+        "hours",
+        "row_limit",
+        "byte_limit",
+    ),
+    "rule_restrict": (
+        "restrict",
+        "roles",
+        "where",
+        "purpose",
+        "valid_from",
+        "valid_until",
+        "hours",
+        "row_limit",
+        "byte_limit",
+    ),
+    "rule_deny": ("deny", "roles", "where", "columns"),
+    "hours": ("days", "from", "until", "zone"),
+    "case": ("case", "table", "as", "now", "expect"),
+    "case_as": ("roles", "claims"),
+    "case_expect": ("denied", "columns", "absent", "masks", "filter", "rules", "row_limit"),
+}
