@@ -242,6 +242,30 @@ def test_a_file_altered_under_us_is_noticed_and_left(tmp_path: Path, how: str) -
         assert not verify(tmp_path).is_intact
 
 
+def test_a_replacement_that_fails_is_itself_cut_back(tmp_path: Path) -> None:
+    class FailsSecondSync(FaultyDisk):
+        def datasync(self, descriptor: int) -> None:
+            # The new segment's header is synced, the records in it are not.
+            self.sync_error = errno.EIO if self.syncs == 1 else None
+            super().datasync(descriptor)
+
+    disk = FailsSecondSync()
+    disk.syncs = 2
+    appender = Appender.open(tmp_path, disk)
+    appender.append([payload(1)])
+    segment_path(tmp_path, 1).rename(tmp_path / "elsewhere")
+    with pytest.raises(SegmentAltered):
+        appender.sync()
+    disk.syncs = 0
+    with pytest.raises(OSError, match="Input/output"):
+        appender.recover()
+    appender.recover()
+    appender.close()
+    # Each record stands once: not in the segment whose sync failed.
+    assert segment_numbers(tmp_path) == [2, 3]
+    assert _sequences(tmp_path) == [1]
+
+
 def test_a_removed_head_is_noticed_and_made_again(tmp_path: Path) -> None:
     appender = Appender.open(tmp_path, Disk())
     appender.append([payload(1)])
