@@ -96,9 +96,7 @@ def _expectation(value: Value) -> Expectation:
     if denied not in (True, False) and not isinstance(denied, str):
         block["denied"].problem("is true, false or a reason")
         denied = True
-    masks = None
-    if "masks" in block:
-        masks = {n: "null" if v.is_null else v.text() or "" for n, v in block["masks"].entries()}
+    masks = _masks(block["masks"]) if "masks" in block else None
     return Expectation(
         denied=denied if isinstance(denied, str) else bool(denied),
         columns=_names(block, "columns"),
@@ -108,6 +106,17 @@ def _expectation(value: Value) -> Expectation:
         rules=_names(block, "rules"),
         row_limit=_row_limit(block),
     )
+
+
+def _masks(value: Value) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, item in value.entries():
+        if item.is_null:
+            # Empty could mean the mask that is called null, or no mask at all.
+            item.problem('write clear for no mask, or "null" (quoted) for the mask of that name')
+        else:
+            found[name] = item.text() or ""
+    return found
 
 
 def _row_limit(block: Mapping[str, Value]) -> int | None:
