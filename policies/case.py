@@ -13,10 +13,9 @@ import postgast
 
 from policies import expression as tree
 from policies.claims import ClaimValue
-from policies.errors import PolicyDenied
+from policies.errors import Place, PolicyDenied
 from policies.identity import Identity
 from policies.model import RelationDecision, RelationKey
-from policies.place import Place
 from policies.predicate import PredicateError, Scope, parse_condition
 
 if TYPE_CHECKING:

@@ -13,10 +13,9 @@ from policies import expression as tree
 from policies.column_type import bare_type, casts_totally, mismatches
 from policies.decide import PolicySet
 from policies.document import near_miss
-from policies.errors import Problem
+from policies.errors import Place, Problem
 from policies.mask import Mask, MaskContext
 from policies.model import RelationKey
-from policies.place import Place
 from policies.rule import TablePolicy
 
 Schema = Mapping[RelationKey, Mapping[str, str]]

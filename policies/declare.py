@@ -58,8 +58,12 @@ class Declarations:
 
     def read(self, blocks: list[Mapping[str, Value]]) -> None:
         """Read the declarations of all files; masks last, since they mention the others."""
+        for key in ("source", "roles_pointer", "purpose_claim", "mask_order", "default_roles"):
+            for value in [block[key] for block in blocks if key in block][1:]:
+                value.problem(f'"{key}" is given in two files')
         for block in blocks:
             self._read_settings(block)
+        for block in blocks:
             self._read_roles(block)
             self._read_keys(block)
             self._read_lookups(block)
@@ -156,8 +160,6 @@ class Declarations:
     def _read_order(self, block: Mapping[str, Value]) -> None:
         if "mask_order" not in block:
             return
-        if self.mask_order:
-            block["mask_order"].problem("mask_order is given in two files")
         names = block["mask_order"].texts()
         for name, value in names:
             _check_known(value, "mask", name, self.masks)

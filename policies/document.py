@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from policies.errors import Problem
-from policies.place import Place
+from policies.errors import Place, Problem
 
 FILE_BYTES_MAX = 1_048_576
 _DEPTH_MAX = 16

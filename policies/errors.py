@@ -94,6 +94,14 @@ class PolicyDenied(PolicyError):
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was written: `file` as loaded, `line` from 1; 0: the whole file."""
+
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong with a policy: where, in which rule and field, and what may have been meant.
 

@@ -16,11 +16,10 @@ from policies.case_block import read_case
 from policies.decide import PolicySet
 from policies.declare import Declarations
 from policies.document import FILE_BYTES_MAX, Reporter, Value, compose
-from policies.errors import PolicyLoadError, Problem
+from policies.errors import Place, PolicyLoadError, Problem
 from policies.keyed import KEY_BYTES_MIN
 from policies.layout import KEYS
 from policies.model import RelationKey
-from policies.place import Place
 from policies.rule import TablePolicy
 from policies.secret import Secret
 from policies.table_block import TableReader

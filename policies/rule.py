@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from policies.errors import Place
 from policies.expression import TRUE, Expression, Role, walk
 from policies.mask import CustomMask, Mask
 from policies.model import RelationKey
-from policies.place import Place
 from policies.window import ALWAYS, Window
 
 Effect = Literal["grant", "restrict", "deny"]
