@@ -23,7 +23,7 @@ def test_an_ordinary_user_is_told_what_to_install(
     monkeypatch: pytest.MonkeyPatch, nothing_installed: Path
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(install.ServerUnavailable, match="apt-get install .*libevent-dev"):
+    with pytest.raises(install.ServerUnavailable, match=r"apt-get install .*libevent-dev"):
         pgbouncer.binary()
 
 
