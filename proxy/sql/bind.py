@@ -17,6 +17,7 @@ disagree, or that it is a hidden thing; both get PostgreSQL's answer for an abse
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from postgast import pg_query_pb2 as pb
@@ -233,16 +234,9 @@ class Binder:
                 select.stars[position] = star
                 select.labels += [entry.name for entry in star.entries]
                 select.outputs += [
-                    Output(
-                        entry.name,
-                        entry.output.type_oid,
-                        entry.output.column,
-                        entry.output.expression,
-                        entry.output.query,
-                        entry.output.arms,
-                    )
+                    replace(entry.output, name=entry.name)
                     if entry.merged is None
-                    else Output(entry.name, entry.output.type_oid)
+                    else Output(entry.name, typed_by=entry.output)
                     for entry in star.entries
                 ]
                 continue

@@ -9,7 +9,7 @@ The rules are those of `transformFromClauseItem` and `transformJoinUsingClause`
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from postgast import pg_query_pb2 as pb
@@ -78,15 +78,7 @@ def renamed(outputs: Sequence[Output], names: Iterable[tree.Node]) -> list[Outpu
     """Outputs under the column names of an alias; names beyond them are the shadow's to refuse."""
     aliases = [name.string.sval for name in names]
     return [
-        Output(
-            aliases[position] if position < len(aliases) else output.name,
-            output.type_oid,
-            output.column,
-            output.expression,
-            output.query,
-            output.arms,
-            output.typed_by,
-        )
+        replace(output, name=aliases[position] if position < len(aliases) else output.name)
         for position, output in enumerate(outputs)
     ]
 
@@ -204,10 +196,10 @@ def _join(binder: Binder, node: tree.Node, context: Context) -> Part:
     right = _element(binder, join.rarg, right_context)
     has_alias = join.HasField("alias")
     names = _using_names(join, left, right)
-    spaces, merged = _join_spaces(join, left, right, names, has_alias=has_alias)
-    if join.HasField("quals"):
-        inside = Scope(context.select, context.left + left.spaces + right.spaces, context.parent)
+    if join.HasField("quals"):  # sees both sides as they are, before the join hides their columns
+        inside = Scope(context.select, left.spaces + right.spaces, context.parent)
         binder.expressions([join.quals], inside, context.ctes)
+    spaces, merged = _join_spaces(join, left, right, names, has_alias=has_alias)
     conditions = left.conditions + right.conditions
     if join.HasField("quals"):
         conditions = [*conditions, join.quals]

@@ -85,6 +85,7 @@ def _ungrouped_references(bound: Bound, select: Select) -> list[Ref]:
     stack: list[tree.Node] = [*node.target_list, *node.sort_clause, *node.window_clause]
     stack += [*node.distinct_clause, node.having_clause]
     found: list[Ref] = []
+    stack.reverse()
     while stack:
         message = stack.pop()
         if message.DESCRIPTOR.name == "Node":
@@ -96,7 +97,7 @@ def _ungrouped_references(bound: Bound, select: Select) -> list[Ref]:
             if ref is not None and ref.select is select:
                 found.append(ref)
         elif message.DESCRIPTOR.name == "FuncCall" and is_aggregate(message):
-            stack.extend(message.args if message.agg_within_group else ())
+            stack.extend(reversed(message.args if message.agg_within_group else ()))
         else:
-            stack.extend(tree.children(message))
+            stack.extend(reversed(tree.children(message)))
     return found

@@ -24,7 +24,17 @@ from proxy.sql import tree
 from proxy.sql.claim import ClaimSlot
 from proxy.sql.fence import Fences, LevelFence
 from proxy.sql.grouping import add_dependent_columns
-from proxy.sql.scope import Bound, Entry, Item, ItemKind, Output, Ref, RefKind, Select
+from proxy.sql.scope import (
+    Bound,
+    Entry,
+    Item,
+    ItemKind,
+    Output,
+    Query,
+    Ref,
+    RefKind,
+    Select,
+)
 
 Decide = Callable[[RelationKey], RelationDecision]
 
@@ -113,18 +123,20 @@ class _Guarding:
     # First pass: names
 
     def rename_references(self) -> None:
-        number = 0
-        for item in self.bound.items:
-            if item.kind is ItemKind.RELATION:
-                number += 1
-                _settle_alias(item, f"{self.prefix}r{number}")
+        # Our aliases tell the depth of a level and the place in it, nothing global: two copies of
+        # one expression, such as a select item and its GROUP BY key, must stay equal.
         levels = self.bound.levels()
+        depths = _depths(self.bound)
+        for select in levels:
+            for place, item in enumerate(select.items):
+                if item.kind is ItemKind.RELATION:
+                    _settle_alias(item, f"{self.prefix}{depths[id(select)]}r{place}")
         for select in levels:
             add_dependent_columns(self.bound, select)
         for select in levels:
             plan = self.fences.levels.get(id(select))
             if plan is not None and plan.has_core:
-                core = _Core(select, plan, f"{self.prefix}{len(self.cores)}")
+                core = _Core(select, plan, f"{self.prefix}{depths[id(select)]}")
                 core.export_references()
                 self.cores[id(select)] = core
 
@@ -360,6 +372,17 @@ def _settle_alias(item: Item, unique: str) -> None:
 
 def _is_schema_star(ref: Ref) -> bool:
     return ref.kind in (RefKind.STAR, RefKind.WHOLE_ROW) and len(ref.message.fields) > 2
+
+
+def _depths(bound: Bound) -> dict[int, int]:
+    """How many queries stand around each query."""
+    depths: dict[int, int] = {}
+    pending: list[tuple[Query, int]] = [(bound.root, 0)]
+    while pending:
+        query, depth = pending.pop()
+        depths[id(query)] = max(depth, depths.get(id(query), 0))
+        pending.extend((below, depth + 1) for below in query.subqueries)
+    return depths
 
 
 def _unused_prefix(node: tree.Node) -> str:

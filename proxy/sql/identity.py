@@ -124,11 +124,29 @@ def settle(
             _qualify_function(message, is_catalog=is_catalog)
         elif name == "TypeName" and not is_catalog:
             _qualify_type(message, type_schemas)
+        elif name in ("NullTest", "BooleanTest"):
+            _part_chained_tests(message)
         elif name == "ResTarget" and not message.name and _is_identity(message.val):
             message.name = label.figure(message.val)
         for field, value in message.ListFields():
             if field.message_type is not None:
                 stack.extend(value if field.is_repeated else (value,))
+
+
+_TESTS = ("null_test", "boolean_test", "json_is_predicate")
+
+
+def _part_chained_tests(message: tree.Node) -> None:
+    """`(a IS NULL) IS TRUE`: IS does not associate, and the printer leaves the parentheses out.
+
+    A cast to boolean between the two changes nothing and is printed with parentheses.
+    """
+    argument = message.arg
+    is_distinct = argument.a_expr.kind in (pb.AEXPR_DISTINCT, pb.AEXPR_NOT_DISTINCT)
+    if tree.kind(argument) in _TESTS or is_distinct:
+        parted = tree.cast(tree.copy(argument), "pg_catalog.bool")
+        argument.Clear()
+        argument.CopyFrom(parted)
 
 
 def _is_identity(node: tree.Node) -> bool:

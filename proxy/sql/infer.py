@@ -18,6 +18,8 @@ INTERVAL_OID = 1186
 # date, timestamp and timestamptz, plus or minus an interval.
 _TIME_SUMS = {1082: 1114, 1114: 1114, 1184: 1184}
 TEXTS = frozenset({25, 1043, 1042, 19})
+_NUMBERS = (21, 23, 20, 1700)  # each converts to the next without loss or error
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 COMPARISONS = frozenset({"=", "<>", "<", "<=", ">", ">="})
 
 
@@ -97,13 +99,16 @@ class Types:
         known = {oid for oid in map(self.type_of, nodes) if oid != UNKNOWN_OID}
         if not known:
             return TEXT_OID
-        return known.pop() if len(known) == 1 else 0
+        if len(known) == 1:
+            return known.pop()
+        return _wider(known)
 
     def _call_type(self, message: tree.Node) -> int:
         name = tree.names(message.funcname)[-1]
         if name == "count":
             return INT8_OID
-        arguments = tuple(self.type_of(argument) for argument in message.args)
+        found = (self.type_of(argument) for argument in message.args)
+        arguments = tuple(TEXT_OID if oid == UNKNOWN_OID else oid for oid in found)
         return CLASSIFICATION.return_type(name, arguments)
 
     def _operator_type(self, message: tree.Node) -> int:
@@ -115,6 +120,10 @@ class Types:
         left, right = self.type_of(message.lexpr), self.type_of(message.rexpr)
         if name in ("+", "-") and right == INTERVAL_OID:
             return _TIME_SUMS.get(left, 0)
+        if name in _ARITHMETIC and left == right:
+            return left if left in _NUMBERS else 0
+        if name in _ARITHMETIC:
+            return _wider({left, right})
         if name == "->>":
             return TEXT_OID
         if name == "||" and left in TEXTS | {UNKNOWN_OID} and right in TEXTS | {UNKNOWN_OID}:
@@ -138,3 +147,10 @@ def _constant_type(message: tree.Node) -> int:
         digits = message.fval.fval
         return INT8_OID if digits.isdigit() and int(digits) < 2**63 else NUMERIC_OID
     return UNKNOWN_OID
+
+
+def _wider(oids: set[int]) -> int:
+    """The type that integers and numerics meet in, 0 for anything else."""
+    if not oids.issubset(_NUMBERS):
+        return 0
+    return max(oids, key=_NUMBERS.index)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from postgast import pg_query_pb2 as pb
 
-from proxy.faults import InternalFault
+from proxy.faults import Fault, InternalFault
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.guard import GuardedRelation, Rewritten
@@ -51,7 +51,10 @@ class Verified:
 
 def verify(rewritten: Rewritten) -> Verified:
     """Check a rewritten statement. Raises InternalFault on any disagreement."""
-    statements = tree.parse_tree(rewritten.sql).stmts
+    try:
+        statements = tree.parse_tree(rewritten.sql).stmts
+    except Fault as fault:
+        raise InternalFault(f"the printed statement does not parse: {fault.message}") from None
     if len(statements) != 1 or not statements[0].stmt.HasField("select_stmt"):
         raise InternalFault("the printed statement is not one query")
     again = tree.strip_locations(statements[0].stmt.select_stmt)

@@ -1,0 +1,65 @@
+"""Where fences stand: the rule of each level, beyond what the golden pairs show."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.sql.fence import place_fences
+from proxy.sql.safety import Safety
+from tests.proxy.sql.fixture import bound
+
+
+def fences(sql: str) -> int:
+    statement = bound(sql)
+    return place_fences(statement, Safety(statement, (20, 25))).count
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id FROM orders WHERE id = 1",
+        "SELECT 1 / id FROM orders",
+        "SELECT n FROM (SELECT id, note::int n FROM orders) q WHERE id = 3",
+        "SELECT note::int FROM orders UNION ALL SELECT qty FROM items",
+        "SELECT count(*) FROM orders HAVING sum(id) / count(*) > 1",
+        "SELECT tenant FROM orders GROUP BY tenant ORDER BY sum(id) / count(*)",
+        "SELECT string_agg(note, ',' ORDER BY note) FROM orders",
+        "SELECT sum(1 / id) FILTER (WHERE note::int = 1) FROM orders",
+        "SELECT 1 WHERE 1 / 0 = 1",
+        "SELECT * FROM generate_series(1, 3) g WHERE 1 / g = 1",
+    ],
+)
+def test_no_fence_where_nothing_unsafe_can_reach_a_hidden_row(sql: str) -> None:
+    assert fences(sql) == 0
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id FROM orders ORDER BY 1 / id",
+        "SELECT note::int AS n FROM orders ORDER BY n",
+        "SELECT DISTINCT ON (note::int) id FROM orders",
+        "SELECT count(DISTINCT note::int) FROM orders",
+        "SELECT string_agg(note, ',' ORDER BY note::int) FROM orders",
+        "SELECT sum(id) OVER w FROM orders WINDOW w AS (ORDER BY note::int)",
+        "SELECT 1 FROM orders GROUP BY ROLLUP (tenant, note::int)",
+        "SELECT note::int FROM orders EXCEPT SELECT 1",
+        "SELECT (SELECT 1 / o.id) FROM orders o WHERE (SELECT 1 / o.id) = 1",
+        "SELECT id FROM orders WHERE id IN (SELECT 1 / qty FROM items)",
+        "SELECT o.id FROM orders o, (SELECT max(1 / x) m FROM (VALUES (0)) v(x)) q WHERE o.id = 2",
+        "WITH c AS (SELECT 1 / qty AS x FROM items) SELECT * FROM c, orders WHERE c.x = orders.id",
+        "SELECT id FROM vp",
+        "SELECT id FROM calc WHERE inv = 20",
+    ],
+)
+def test_a_fence_where_an_unsafe_expression_could(sql: str) -> None:
+    assert fences(sql) > 0
+
+
+def test_a_forced_arm_is_fenced_on_both_sides() -> None:
+    sql = (
+        "SELECT * FROM (SELECT note::int n FROM orders UNION ALL SELECT sku::int FROM items) q"
+        " WHERE n = 7"
+    )
+
+    assert fences(sql) == 2

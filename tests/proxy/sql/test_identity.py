@@ -1,0 +1,66 @@
+"""The gate answers for itself, and every built-in name gets its home."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.faults import Fault
+from proxy.sql import tree
+from proxy.sql.identity import settle
+from tests.proxy.sql.fixture import FACTS
+
+
+def settled(expression: str, types: dict[str, str] | None = None) -> str:
+    node = tree.parse_tree(f"SELECT {expression}").stmts[0].stmt.select_stmt
+    settle(node, FACTS, types or {})
+    return tree.print_tree(node).removeprefix("SELECT ")
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("current_user", "'alice'::pg_catalog.name AS \"current_user\""),
+        ("user", "'alice'::pg_catalog.name AS \"user\""),
+        ("session_user", "'alice'::pg_catalog.name AS \"session_user\""),
+        ("current_role", "'alice'::pg_catalog.name AS \"current_role\""),
+        ("current_catalog", "'analytics'::pg_catalog.name AS \"current_catalog\""),
+        ("current_database()", "'analytics'::pg_catalog.name AS current_database"),
+        ("pg_catalog.current_database()", "'analytics'::pg_catalog.name AS current_database"),
+        ("current_schema", "'public'::pg_catalog.name AS \"current_schema\""),
+        ("current_schema()", "'public'::pg_catalog.name AS \"current_schema\""),
+        ("pg_backend_pid() AS p", "7 AS p"),
+        ("inet_server_port()", "NULL::int AS inet_server_port"),
+        ("version()", "'PostgreSQL 16.14 (Sallyport)'::pg_catalog.text AS version"),
+        ("lower(current_user)", "pg_catalog.lower('alice'::pg_catalog.name)"),
+        ("lower('x')", "pg_catalog.lower('x')"),
+        ("'x'::text", "'x'::pg_catalog.text"),
+        ("'x'::mood", "'x'::shop.mood"),
+        ("'x'::shop.mood[]", "'x'::shop.mood[]"),
+        ("1::int", "1::int"),
+    ],
+)
+def test_identities_and_names(expression: str, expected: str) -> None:
+    assert settled(expression, {"mood": "shop"}) == expected
+
+
+def test_schemas_of_the_virtual_search_path() -> None:
+    with_catalog = settled("current_schemas(true)")
+
+    assert "'pg_catalog', 'public'" in with_catalog
+    assert "pg_catalog'" not in settled("current_schemas(false)").replace("pg_catalog.name", "")
+
+
+@pytest.mark.parametrize(
+    ("expression", "sqlstate"),
+    [
+        ("no_such_function(1)", "42883"), ("evil.lower('x')", "42883"), ("lower(1, 2, 3)", "42883"),
+        ("'x'::no_such_type", "42704"), ("'x'::evil.text", "42704"), ("'x'::hidden.mood", "42704"),
+    ],
+)  # fmt: skip
+def test_unknown_names_are_refused_even_if_the_shadow_knew_them(
+    expression: str, sqlstate: str
+) -> None:
+    with pytest.raises(Fault) as caught:
+        settled(expression, {"mood": "shop"})
+
+    assert caught.value.sqlstate == sqlstate

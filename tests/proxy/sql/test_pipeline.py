@@ -1,0 +1,64 @@
+"""The steps in their order: what comes out for data, and for the catalog."""
+
+from __future__ import annotations
+
+import pytest
+
+from policies.model import RelationDecision, RelationKey
+from proxy.faults import DeniedFault, InternalFault
+from proxy.sql.classify import classify
+from proxy.sql.parse import parse
+from proxy.sql.pipeline import catalog_sql, rewrite, type_schemas
+from tests.proxy.sql.fixture import CATALOG, FACTS, decide, guarded
+
+
+def test_a_statement_without_relations_has_no_source() -> None:
+    assert guarded("SELECT 1").source == ""
+    assert guarded("SELECT id FROM orders").source == "main"
+
+
+def test_what_denies_a_relation_denies_the_statement() -> None:
+    def denied(key: RelationKey) -> RelationDecision:
+        raise DeniedFault("permission denied")
+
+    (statement,) = parse("SELECT id FROM orders")
+    with pytest.raises(DeniedFault):
+        rewrite(classify(statement), CATALOG, denied, facts=FACTS, parameter_oids=())
+
+
+def test_catalog_and_policy_must_agree_about_columns() -> None:
+    from dataclasses import replace
+
+    def other(key: RelationKey) -> RelationDecision:
+        decision = decide(key)
+        return replace(decision, columns=decision.columns[:-1])
+
+    (statement,) = parse("SELECT id FROM orders")
+    with pytest.raises(InternalFault):
+        rewrite(classify(statement), CATALOG, other, facts=FACTS, parameter_oids=())
+
+
+def test_each_relation_is_decided_once() -> None:
+    asked: list[RelationKey] = []
+
+    def counting(key: RelationKey) -> RelationDecision:
+        asked.append(key)
+        return decide(key)
+
+    (statement,) = parse("SELECT 1 FROM orders a, orders b, items i")
+    rewrite(classify(statement), CATALOG, counting, facts=FACTS, parameter_oids=())
+
+    assert len(asked) == 2
+
+
+def test_catalog_statements_are_printed_and_redirected() -> None:
+    (statement,) = parse("SELECT datname, current_user FROM pg_catalog.pg_database -- hidden")
+    text = catalog_sql(classify(statement), FACTS)
+
+    assert "pgv_database" in text
+    assert "'alice'" in text
+    assert "hidden" not in text
+
+
+def test_types_of_a_class_by_name() -> None:
+    assert type_schemas(CATALOG) == {}
