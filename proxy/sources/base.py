@@ -18,11 +18,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from proxy.sql.plan import Fragment
 from proxy.wire.backend import CopyOutResponse, RowDescription
 from proxy.wire.batch import CopyBatch, RowBatch
+
+if TYPE_CHECKING:
+    # A type only: the pipeline that makes fragments is no business of a source.
+    from proxy.sql.plan import Fragment
 
 TEXT_FORMAT = 0
 BINARY_FORMAT = 1
@@ -197,6 +200,11 @@ class Source(Protocol):
     @property
     def down_reason(self) -> str | None:
         """Why it is down, for the operator: no text of the source, no credential."""
+        ...
+
+    @property
+    def is_contended(self) -> bool:
+        """True while somebody waits for a connection: who holds one between statements, let go."""
         ...
 
     async def start(self) -> None:

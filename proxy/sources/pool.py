@@ -101,6 +101,11 @@ class Pool(Generic[ConnectionType]):
         return len(self._idle) + len(self._busy) + self._opening
 
     @property
+    def waiting(self) -> int:
+        """How many wait for a connection."""
+        return len(self._waiters)
+
+    @property
     def busy(self) -> tuple[ConnectionType, ...]:
         return tuple(self._busy.values())
 

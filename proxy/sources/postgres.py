@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping
-
-import structlog
+from collections.abc import Callable, Mapping
 
 from proxy.faults import Fault, SourceFault
 from proxy.runtime.tasks import spawn
@@ -34,7 +32,8 @@ from proxy.sources.postgres_pins import ParameterWatch, checked_pins
 # unnoticed.
 KEEPER_INTERVAL_SECONDS = 5.0
 
-_logger = structlog.get_logger("source")
+# Told at each change of state, with the reason when it is DOWN; for the log and the health report.
+Observer = Callable[[SourceState, str | None], None]
 
 
 class PostgresSource:
@@ -42,7 +41,12 @@ class PostgresSource:
     files.
     """
 
-    def __init__(self, options: PostgresOptions) -> None:
+    def __init__(
+        self,
+        options: PostgresOptions,
+        observe: Observer = lambda state, reason: None,
+    ) -> None:
+        self._observe = observe
         self._options = options
         self._context = tls_context(options.tls)
         self._state = SourceState.NEW
@@ -68,6 +72,11 @@ class PostgresSource:
     def down_reason(self) -> str | None:
         return self._down_reason
 
+    @property
+    def is_contended(self) -> bool:
+        """True while somebody waits for a connection: who holds one between statements, let go."""
+        return self._pool.waiting > 0
+
     async def start(self) -> None:
         """Try to connect once, and keep trying in the background. Does not raise for an unreachable
         server.
@@ -77,7 +86,7 @@ class PostgresSource:
 
     async def close(self) -> None:
         """Close every connection, also borrowed ones, and refuse new work."""
-        self._state = SourceState.CLOSED
+        self._enter(SourceState.CLOSED, None)
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
@@ -154,19 +163,21 @@ class PostgresSource:
         return SourceFault("the source is unreachable", sqlstate=CONNECTION_FAILURE)
 
     def _note_up(self) -> None:
-        if self._state is not SourceState.UP:
-            _logger.info("source is up", source=self.name)
-        self._state = SourceState.UP
-        self._down_reason = None
         self._retry_at = 0.0
         self._backoff.reset()
+        self._enter(SourceState.UP, None)
 
     def _note_down(self, reason: str) -> None:
-        if self._state is not SourceState.DOWN:
-            _logger.warning("source is down", source=self.name, reason=reason)
-        self._state = SourceState.DOWN
-        self._down_reason = reason
         self._retry_at = _now() + self._backoff.next_delay_s()
+        self._enter(SourceState.DOWN, reason)
+
+    def _enter(self, state: SourceState, reason: str | None) -> None:
+        has_changed = state is not self._state
+        self._down_reason = reason
+        # A connection attempt that was under way may end after `close`: closed stays closed.
+        if has_changed and self._state is not SourceState.CLOSED:
+            self._state = state
+            self._observe(state, reason)
 
     # --- keeping --------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ never sees.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from proxy.faults import Fault, InternalFault, LimitFault, SourceFault
 from proxy.sources import postgres_command
@@ -41,7 +42,6 @@ from proxy.sources.postgres_stream import (
     fault_of,
     next_step,
 )
-from proxy.sql.plan import Fragment
 from proxy.wire.backend import (
     BackendMessage,
     BindComplete,
@@ -60,6 +60,10 @@ from proxy.wire.frontend import (
     Parse,
     Query,
 )
+
+if TYPE_CHECKING:
+    # A type only: the pipeline that makes fragments is no business of a source.
+    from proxy.sql.plan import Fragment
 
 PORTALS_MAX = 1_000
 
@@ -153,9 +157,10 @@ class PostgresConnection:
         portal: str = "",
         is_text_about_visible_data: bool = False,
     ) -> PostgresRowStream:
-        await self._prepare()
+        await self._come_to_run()
         opened = Opening(self.backend, fragment, arguments, result_formats, portal)
         opened.portal.tells_text = is_text_about_visible_data
+        self._lead_up()
         conversation = self._conversation
         is_synced, step = self._way_to_run(opened.portal, row_max)
         end = SYNC if is_synced else FLUSH
@@ -172,16 +177,17 @@ class PostgresConnection:
         portal: str,
         is_text_about_visible_data: bool = False,
     ) -> RowDescription | None:
-        await self._prepare()
+        await self._come_to_run()
         opened = Opening(self.backend, fragment, arguments, result_formats, portal)
         opened.portal.tells_text = is_text_about_visible_data
+        self._lead_up()
         conversation = self._conversation
         is_synced = conversation.status == IN_TRANSACTION and not conversation.is_held
         self._portals.pop(portal, None)
         conversation.send(opened.payload + (SYNC if is_synced else FLUSH))
-        conversation.is_held = not is_synced
         await self._absorb()
         await self._read_head(opened, is_synced=is_synced)
+        conversation.is_held = not is_synced
         if is_synced:
             ready = await conversation.read()
             if not conversation.take_ready(ready):
@@ -243,11 +249,12 @@ class PostgresConnection:
         await self._come_to_rest()
         if self._conversation.is_held:
             await self.sync()
-        await self._prepare()
+        await self._come_to_run()
         conversation = self._conversation
         # The extended protocol takes one statement only: a second lock on what the verifier has
         # said.
         start = Parse("", fragment.sql).encode() + Bind("", "").encode()
+        self._lead_up()
         conversation.send(start + Execute("", 0).encode() + SYNC)
         await self._absorb()
         for expected in (ParseComplete, BindComplete):
@@ -277,9 +284,8 @@ class PostgresConnection:
         backend, stream = self._backend, self._stream
         is_clean = False
         try:
-            if stream is not None and not stream.is_done and self._channel_is_open:
-                await backend.cancel()
-                await stream.aclose()
+            if backend.conversation.is_owed and self._channel_is_open:
+                await self._abandon(stream)
             if self._channel_is_open:
                 await backend.reset()
                 is_clean = True
@@ -291,6 +297,15 @@ class PostgresConnection:
             self._on_release(backend, is_clean)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    async def _abandon(self, stream: Streams | None) -> None:
+        """Stop what still runs. Closing the socket alone would let the server work on in vain."""
+        await self._backend.cancel()
+        if stream is not None and not stream.is_done:
+            await stream.aclose()
+        else:
+            # Its caller was stopped before the answer's beginning: nobody knows what comes next.
+            raise self._conversation.anomaly("an answer that nobody reads")
 
     @property
     def _channel_is_open(self) -> bool:
@@ -306,23 +321,24 @@ class PostgresConnection:
         self._stream = None
         await backend.conversation.settle_cancel()
 
-    async def _prepare(self) -> None:
-        """Before a statement: settings as the client has them, and behind a pooler a transaction
-        around it.
-        """
+    async def _come_to_run(self) -> None:
+        """Before a statement: at rest, and not in a failed transaction."""
         await self._come_to_rest()
-        conversation = self._conversation
-        if conversation.status == FAILED:
+        if self._conversation.status == FAILED:
             raise SourceFault("current transaction is aborted", sqlstate="25P02")
+
+    def _lead_up(self) -> None:
+        """Put in front of the statement what it needs: settings as the client has them, and behind
+        a pooler a transaction around it. Nothing may fail between this and the sending, so that no
+        settings are left over.
+        """
         if not self._backend.is_pooled_by_transaction:
             self._backend.lead_settings()
-        elif conversation.status == IDLE:
+        elif self._conversation.status == IDLE:
             self._is_wrapped = True
             self._lead_begin(postgres_command.begin(None, False))
 
     def _lead_begin(self, command: Command) -> None:
-        if not self._backend.is_pooled_by_transaction:
-            self._backend.lead_settings()
         payload = Query(command.sql).encode()
         self._conversation.lead(Lead(payload, command.tags, IN_TRANSACTION))
         if self._backend.is_pooled_by_transaction:

@@ -130,9 +130,12 @@ class Conversation:
                 continue
             self.channel.break_off("the source refused to prepare for a statement")
             raise edit_error(error.fields) if error else self.anomaly("no such status")
+        # What the leads were in front of is still to come: a cancel request has a target.
+        self.is_owed = True
 
     async def command(self, command: Command) -> None:
         """Run one command of our own with the simple protocol. Raises SourceFault."""
+        await self.settle_cancel()
         self.send(Query(command.sql).encode())
         await self.absorb_leads()
         error = await self._read_command(command.tags)
@@ -141,6 +144,7 @@ class Conversation:
 
     async def sync(self) -> None:
         """Send Sync and read to ReadyForQuery: the implicit transaction, if one is held, ends."""
+        await self.settle_cancel()
         self.send(SYNC)
         await self.absorb_leads()
         error = await self._read_command(())

@@ -8,12 +8,13 @@ of a `Fragment`.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from policies.claims import ClaimType, to_text
 from proxy.faults import InternalFault, LimitFault
 from proxy.sources.base import TEXT_FORMAT, Arguments
 from proxy.sources.postgres_backend import PostgresBackend
 from proxy.sources.postgres_portal import Portal
-from proxy.sql.plan import Fragment
 from proxy.wire.backend import (
     BackendMessage,
     BindComplete,
@@ -23,6 +24,10 @@ from proxy.wire.backend import (
 )
 from proxy.wire.frontend import PORTAL, STATEMENT, Bind, Close, Describe, Parse
 from proxy.wire.limits import PARAMETERS_MAX
+
+if TYPE_CHECKING:
+    # A type only: the pipeline that makes fragments is no business of a source.
+    from proxy.sql.plan import Fragment
 
 
 class Opening:

@@ -29,6 +29,7 @@ from proxy.wire.backend import (
     RowDescription,
 )
 from proxy.wire.batch import RowBatch
+from proxy.wire.errors import WireError
 from proxy.wire.frontend import PORTAL, Close, Execute, Flush
 
 FLUSH = Flush().encode()
@@ -158,7 +159,11 @@ class PostgresRowStream:
     def _check_columns(self, batch: RowBatch) -> None:
         description = self._portal.description
         expected = 0 if description is None else len(description.fields)
-        if any(len(row) != expected for row in batch.rows()):
+        try:
+            is_sound = all(len(row) == expected for row in batch.rows())
+        except WireError:
+            is_sound = False
+        if not is_sound:
             raise self._conversation.anomaly("a row of another width")
 
     async def _complete(self, tag: str | None) -> None:

@@ -1,0 +1,255 @@
+"""Fairness, bounds, and that nothing is lost when a waiter gives up at the wrong moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from proxy.faults import LimitFault, SourceFault
+from proxy.sources.pool import Pool, PoolLimits
+
+
+@dataclass(eq=False)
+class Thing:
+    number: int
+    is_usable: bool = True
+    was_aborted: bool = False
+
+    def abort(self) -> None:
+        self.was_aborted = True
+        self.is_usable = False
+
+
+@dataclass
+class World:
+    """A pool over things that open at once, or when `gate` is set, or not at all."""
+
+    limits: PoolLimits = field(default_factory=lambda: PoolLimits(2, 3, 2_000))
+    now: float = 0.0
+    opened: list[Thing] = field(default_factory=list)
+    refusals: int = 0
+    gate: asyncio.Event | None = None
+
+    def __post_init__(self) -> None:
+        self.pool: Pool[Thing] = Pool(self.connect, self.limits, lambda: self.now)
+
+    async def connect(self) -> Thing:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.refusals:
+            self.refusals -= 1
+            raise SourceFault("unreachable", sqlstate="08006")
+        thing = Thing(len(self.opened))
+        self.opened.append(thing)
+        return thing
+
+
+async def soon(*awaitables: Awaitable[Thing]) -> list[asyncio.Task[Thing]]:
+    """Start them in order, and let each reach its first wait."""
+    tasks = []
+    for awaitable in awaitables:
+        tasks.append(asyncio.ensure_future(awaitable))
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_a_connection_is_used_again() -> None:
+    world = World()
+    first = await world.pool.acquire()
+    world.pool.put_back(first)
+    assert await world.pool.acquire() is first
+    assert len(world.opened) == 1
+
+
+async def test_repr_tells_the_state() -> None:
+    world = World()
+    held = [await world.pool.acquire() for _ in range(2)]
+    (waiting,) = await soon(world.pool.acquire())
+    assert repr(world.pool) == "<Pool idle=0 busy=2 opening=0 waiting=1 of=2>"
+    assert world.pool.waiting == 1
+    world.pool.put_back(held[0])
+    assert await waiting is held[0]
+    world.pool.put_back(held[1])
+    assert repr(world.pool) == "<Pool idle=1 busy=1 opening=0 waiting=0 of=2>"
+
+
+async def test_first_come_first_served_and_no_overtaking() -> None:
+    world = World()
+    held = [await world.pool.acquire() for _ in range(2)]
+    tasks = await soon(*(world.pool.acquire() for _ in range(3)))
+    served = []
+    for index, task in enumerate(tasks):
+        world.pool.put_back(held[0])
+        # A newcomer in the very moment of the hand-over queues behind.
+        assert world.pool.size == 2
+        served.append(await task)
+        assert all(not other.done() for other in tasks[index + 1 :])
+    assert served == [held[0]] * 3
+
+
+async def test_a_dropped_connection_gives_its_place_to_the_queue() -> None:
+    world = World()
+    held = [await world.pool.acquire() for _ in range(2)]
+    (waiting,) = await soon(world.pool.acquire())
+    world.pool.drop(held[0])
+    renewed = await waiting
+    assert held[0].was_aborted
+    assert renewed.number == 2
+    assert world.pool.size == 2
+
+
+async def test_the_queue_is_bounded() -> None:
+    world = World()
+    for _ in range(2):
+        await world.pool.acquire()
+    tasks = await soon(*(world.pool.acquire() for _ in range(3)))
+    with pytest.raises(LimitFault) as caught:
+        await world.pool.acquire()
+    assert caught.value.sqlstate == "53300"
+    assert "waiters_max (3)" in (caught.value.detail or "")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert world.pool.waiting == 0
+
+
+async def test_the_wait_is_bounded_and_names_its_limit() -> None:
+    world = World(PoolLimits(1, 3, 30))
+    held = await world.pool.acquire()
+    with pytest.raises(LimitFault) as caught:
+        await world.pool.acquire()
+    assert caught.value.sqlstate == "53300"
+    assert "wait_ms_max (30 ms)" in (caught.value.detail or "")
+    world.pool.put_back(held)
+    assert await world.pool.acquire() is held
+
+
+async def test_a_failed_opening_frees_its_place() -> None:
+    world = World(refusals=1)
+    with pytest.raises(SourceFault):
+        await world.pool.acquire()
+    assert world.pool.size == 0
+    assert (await world.pool.acquire()).number == 0
+
+
+async def test_a_failed_opening_lets_the_next_try() -> None:
+    world = World(PoolLimits(1, 3, 2_000), refusals=1)
+    world.gate = asyncio.Event()
+    opening, waiting = await soon(world.pool.acquire(), world.pool.acquire())
+    world.gate.set()
+    with pytest.raises(SourceFault):
+        await opening
+    assert (await waiting).number == 0
+
+
+def put_back(world: World, thing: Thing) -> None:
+    world.pool.put_back(thing)
+
+
+def drop(world: World, thing: Thing) -> None:
+    world.pool.drop(thing)
+
+
+@pytest.mark.parametrize("free", [put_back, drop])
+async def test_a_waiter_cancelled_when_served_passes_it_on(
+    free: Callable[[World, Thing], None],
+) -> None:
+    """The hand-over and the cancellation happen in one turn of the loop."""
+    world = World(PoolLimits(1, 3, 2_000))
+    held = await world.pool.acquire()
+    quitter, patient = await soon(world.pool.acquire(), world.pool.acquire())
+    free(world, held)
+    quitter.cancel()
+    thing = await patient
+    assert thing.is_usable
+    with pytest.raises(asyncio.CancelledError):
+        await quitter
+    assert repr(world.pool) == "<Pool idle=0 busy=1 opening=0 waiting=0 of=1>"
+
+
+async def test_a_cancelled_opening_frees_its_place() -> None:
+    world = World(PoolLimits(1, 3, 2_000))
+    world.gate = asyncio.Event()
+    (opening,) = await soon(world.pool.acquire())
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    assert world.pool.size == 0
+
+
+async def test_dead_idle_connections_are_not_lent() -> None:
+    world = World()
+    first = await world.pool.acquire()
+    world.pool.put_back(first)
+    first.is_usable = False
+    assert await world.pool.acquire() is not first
+    assert world.pool.size == 1
+
+
+async def test_an_unusable_connection_is_not_taken_back() -> None:
+    world = World()
+    first = await world.pool.acquire()
+    first.is_usable = False
+    world.pool.put_back(first)
+    assert first.was_aborted
+    assert world.pool.size == 0
+
+
+async def test_idle_and_old_connections_expire() -> None:
+    world = World(PoolLimits(2, 3, 2_000, idle_s_max=10, lifetime_s_max=100))
+    idle, worn = await world.pool.acquire(), await world.pool.acquire()
+    world.pool.put_back(idle)
+    world.now = 9
+    assert world.pool.discard_idle() == 0
+    world.now = 11
+    assert world.pool.discard_idle() == 1
+    assert idle.was_aborted
+    world.now = 101
+    world.pool.put_back(worn)
+    assert worn.was_aborted
+
+
+async def test_close_refuses_waiters_and_aborts_the_borrowed() -> None:
+    world = World(PoolLimits(1, 3, 2_000))
+    held = await world.pool.acquire()
+    (waiting,) = await soon(world.pool.acquire())
+    world.pool.close()
+    with pytest.raises(SourceFault):
+        await waiting
+    with pytest.raises(SourceFault):
+        await world.pool.acquire()
+    assert held.was_aborted
+    world.pool.put_back(held)
+    assert world.pool.size == 0
+
+
+async def test_a_storm_keeps_the_bound() -> None:
+    """Two hundred borrowers, some cancelled: never more than the limit, none lost."""
+    world = World(PoolLimits(3, 1_000, 5_000))
+    most = 0
+
+    async def work(number: int) -> None:
+        nonlocal most
+        thing = await world.pool.acquire()
+        most = max(most, world.pool.size)
+        try:
+            await asyncio.sleep(0.001 * (number % 3))
+        finally:
+            (world.pool.drop if number % 7 == 0 else world.pool.put_back)(thing)
+
+    tasks = [asyncio.ensure_future(work(number)) for number in range(200)]
+    for number in range(0, 200, 5):
+        await asyncio.sleep(0)
+        tasks[number].cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert most <= 3
+    assert world.pool.waiting == 0
+    assert len(world.pool.busy) == 0
+
+
+@pytest.mark.parametrize("limits", [(0, 1, 1), (1, -1, 1), (1, 1, 0)])
+def test_senseless_limits_are_refused(limits: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="at least"):
+        PoolLimits(*limits)
