@@ -53,13 +53,13 @@ def rewrite(
     parameter_oids: Sequence[int],
     claim_literals: Callable[[str, RelationDecision], str | None] | None = None,
 ) -> Guarded:
-    """Guard and verify a DATA statement; its tree is consumed.
+    """Guard and verify a DATA statement. Its tree is copied: it may have to be decided again.
 
     `parameter_oids`: the client's parameter types as the shadow described them. `claim_literals`:
     for COPY, the text of a claim to print in place of a parameter. Raises: NotFoundFault,
     UnsupportedFault, DeniedFault, InternalFault, and what `decide` raises.
     """
-    node = classified.query
+    node = tree.copy(classified.query)
     settle(node, facts, type_schemas(catalog))
     bound = bind(
         node, resolver(catalog, facts.schemas, facts.database), classified.statement.position
@@ -98,7 +98,7 @@ def rewrite(
 def catalog_sql(classified: Classified, facts: SessionFacts) -> str:
     """The text of a CATALOG statement for the shadow: reviewed, redirected and printed, never
     relayed."""
-    node = classified.query
+    node = tree.copy(classified.query)
     settle(node, facts, {}, is_catalog=True)
     redirected = route.redirect(node)
     text = tree.print_tree(redirected)

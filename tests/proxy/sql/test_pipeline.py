@@ -60,5 +60,16 @@ def test_catalog_statements_are_printed_and_redirected() -> None:
     assert "hidden" not in text
 
 
+def test_a_statement_can_be_decided_again() -> None:
+    (statement,) = parse("SELECT o.note, current_user FROM orders o WHERE o.note::int = 1")
+    classified = classify(statement)
+    texts = {
+        rewrite(classified, CATALOG, decide, facts=FACTS, parameter_oids=()).rewritten.sql
+        for _ in range(3)
+    }
+
+    assert len(texts) == 1
+
+
 def test_types_of_a_class_by_name() -> None:
     assert type_schemas(CATALOG) == {}
