@@ -37,7 +37,7 @@ _EVERYONE: Final = (
         sees=(
             "customers, orders and web events of emea only; e-mail and national ids masked",
             "employees without salary, national id and iban: the columns do not exist",
-            "no support messages, no confidential documents",
+            "tickets without their text, no messages, no confidential documents",
         ),
         example="select region, count(*), min(email) from sales.customers group by region",
     ),
@@ -49,7 +49,7 @@ _EVERYONE: Final = (
         sees=(
             "customers and tickets of amer only, e-mail clear; of national ids the last four",
             "every message of those tickets, internal notes too",
-            "nothing of hr: the schema is empty",
+            "of hr only the names of the departments",
         ),
         example="select name, email, national_id from sales.customers"
         " where segment = 'leisure' limit 5",
@@ -59,7 +59,7 @@ _EVERYONE: Final = (
         title="people and finance",
         roles=("hr", "finance"),
         sees=(
-            "all employees with salary, national id and the last four of the iban",
+            "all employees with salary and national id; of the iban the last four",
             "all orders and product costs of every region; customers' names, but no contact data",
             "Project Larkspur: restricted documents that are hers",
         ),

@@ -33,7 +33,9 @@ from proxy.demo.issuer import DemoIssuer, IssuerError
 from proxy.demo.principal import PRINCIPALS, SHOWN
 from proxy.demo.state import State, StateError
 from proxy.demo.terminal import Entrance, Progress, introduction
+from proxy.runtime.config import ConfigurationError
 from proxy.runtime.embedded import Cluster, ClusterError
+from proxy.upkeep import StartRefused
 
 HOST: Final = "127.0.0.1"
 """Loopback only: the demonstration's tokens are worth nothing elsewhere, and must stay so."""
@@ -43,7 +45,7 @@ MAJOR: Final = 18
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 
-OpenGate = Callable[[Path], AbstractAsyncContextManager[None]]
+OpenGate = Callable[[Path], AbstractAsyncContextManager[object]]
 """Opens the gate that the configuration file describes; it serves until the context is left."""
 
 
@@ -60,6 +62,18 @@ class DemoError(Exception):
     """The demonstration cannot go on; the message is for the terminal."""
 
 
+# Their messages are written for the operator; everything else is a bug and shows its traceback.
+_TOLD: Final = (
+    ClusterError,
+    ConfigurationError,
+    DemoError,
+    IssuerError,
+    OSError,
+    StartRefused,
+    StateError,
+)
+
+
 async def run(options: Options, open_gate: OpenGate, stream: TextIO = sys.stderr) -> int:
     """Run until SIGINT or SIGTERM. Returns the exit code; every failure is one clear line."""
     progress = Progress(stream)
@@ -70,7 +84,7 @@ async def run(options: Options, open_gate: OpenGate, stream: TextIO = sys.stderr
                 progress.say(introduction(entrance, [PRINCIPALS[name] for name in SHOWN]))
                 await ended.wait()
                 progress.say("ending: the gate drains, Postgres stops")
-    except (DemoError, StateError, IssuerError, ClusterError) as error:
+    except _TOLD as error:
         progress.say(f"error: {error}")
         return EXIT_FAILED
     except asyncpg.PostgresError as error:

@@ -19,6 +19,7 @@ from proxy.demo.run import EXIT_FAILED, EXIT_OK, HOST, Options, run
 from proxy.demo.state import State
 from proxy.runtime.config import load
 from proxy.runtime.embedded import Cluster
+from proxy.upkeep import StartRefused
 
 START_SECONDS_MAX = 60
 
@@ -103,10 +104,11 @@ async def test_a_gate_that_does_not_open_leaves_nothing_running(
 
     @asynccontextmanager
     async def broken(configuration_file: Path) -> AsyncIterator[None]:
-        raise RuntimeError("no gate today")
+        raise StartRefused("no gate today")
         yield
 
-    with pytest.raises(RuntimeError, match="no gate today"):
-        await run(options(tmp_path), broken, io.StringIO())
+    stream = io.StringIO()
+    assert await run(options(tmp_path), broken, stream) == EXIT_FAILED
+    assert stream.getvalue().endswith(" failed\nerror: no gate today\n")
     assert not (tmp_path / "cluster" / "data" / "postmaster.pid").exists()
     assert asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM) is False
