@@ -11,6 +11,7 @@ expires idle connections and, when nothing else proves that the server lives, as
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping
 
 from proxy.faults import Fault, SourceFault
@@ -220,3 +221,11 @@ def _reached(address: Address, dialled: Dialled) -> Address:
     if isinstance(peer, tuple) and len(peer) >= 2:
         return Address(str(peer[0]), int(peer[1]))
     return address
+
+
+def make_context(options: PostgresOptions) -> ssl.SSLContext | None:
+    """The TLS context that a source of these options uses, to check its files before the start.
+
+    Raises OSError or ssl.SSLError for unreadable TLS files.
+    """
+    return tls_context(options.tls)
