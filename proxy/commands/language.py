@@ -1,0 +1,358 @@
+"""The command line as a language: every subcommand, its arguments, and help that teaches.
+
+This file must not do anything that is asked for, nor import what does: each subcommand names the
+module of this package that runs it, as text.
+"""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from proxy.commands.outcome import EXIT_CODES
+from proxy.demo.state import default_directory
+
+CONFIGURATION_DEFAULT: Final = Path("sallyport.yaml")
+PROGRAM: Final = "sallyport"
+
+# What argparse gives for adding subcommands has no public name.
+Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def language(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    """The whole command line. `environment` gives the demonstration's default folder."""
+    root = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="The gate between AI agents and your data.",
+        epilog=_epilog(
+            "sallyport demo                                   look at it, on this machine\n"
+            "sallyport catalog import --source main           begin a policy from a live schema\n"
+            "sallyport check                                  is everything right, before it runs\n"
+            "sallyport up                                     run it\n"
+            "sallyport policy explain --demo --as alice 'select * from hr.employees'\n"
+            "sallyport audit query saw hr.employees salary    who saw that column"
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    state = default_directory(environment)
+    _demo(commands, state)
+    _serve(commands)
+    _check(commands, state)
+    _policy(commands, state)
+    _token(commands, state)
+    _audit(commands, state)
+    _catalog(commands, state)
+    _completion(commands)
+    return root
+
+
+def _epilog(examples: str) -> str:
+    return f"examples:\n{textwrap.indent(examples, '  ')}\n\n{EXIT_CODES}"
+
+
+def _command(
+    commands: Subcommands, name: str, module: str, summary: str, explanation: str, examples: str
+) -> argparse.ArgumentParser:
+    """A subcommand that is run by `module` of this package."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=textwrap.fill(explanation, 88),
+        epilog=_epilog(examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(module=module)
+    return parser
+
+
+def _group(commands: Subcommands, name: str, summary: str, examples: str) -> Subcommands:
+    """A word that only leads to further subcommands."""
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=_epilog(examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+
+def _add_configuration(parser: argparse.ArgumentParser) -> argparse._ActionsContainer:
+    """`-c`; returns the group, for what may stand in its place."""
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "-c",
+        "--configuration",
+        type=Path,
+        default=CONFIGURATION_DEFAULT,
+        metavar="FILE",
+        help="the gate's configuration (default: %(default)s)",
+    )
+    return group
+
+
+def _add_state(parser: argparse.ArgumentParser, state: Path) -> None:
+    parser.add_argument(
+        "--state",
+        type=Path,
+        default=state,
+        metavar="DIRECTORY",
+        help="where the demonstration keeps its files (default: %(default)s)",
+    )
+
+
+def _add_looking(parser: argparse.ArgumentParser, state: Path) -> argparse._ActionsContainer:
+    """Which gate a command looks at: a configuration's, or the demonstration's."""
+    group = _add_configuration(parser)
+    group.add_argument("--demo", action="store_true", help="look at the demonstration's instead")
+    _add_state(parser, state)
+    return group
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for scripts: JSON, an object per line")
+
+
+def _demo(commands: Subcommands, state: Path) -> None:
+    parser = _command(
+        commands,
+        "demo",
+        "demo",
+        "the sample company behind the gate, on this machine",
+        "Starts an embedded Postgres with the sample company and the gate before it, prints how to"
+        " connect as three people and what each should see, and stays until Ctrl-C.",
+        "sallyport demo\nsallyport demo --port 5999 --state /tmp/demo",
+    )
+    parser.add_argument(
+        "--port", type=int, default=None, metavar="NUMBER", help="default: 15432, or a free one"
+    )
+    _add_state(parser, state)
+
+
+def _serve(commands: Subcommands) -> None:
+    ending = (
+        " SIGTERM or Ctrl-C drains and ends it, SIGHUP reads policies and schemas again. It refuses"
+        " to run without an identity provider, a policy and an audit log; nothing turns that off."
+    )
+    up = _command(
+        commands,
+        "up",
+        "serve",
+        "run everything that the configuration names",
+        "Runs everything that the configuration names: today that is the gate." + ending,
+        "sallyport up\nsallyport up -c /etc/sallyport/sallyport.yaml",
+    )
+    gate = _command(
+        commands,
+        "gate",
+        "serve",
+        "run the gate alone, as a container does",
+        "Runs the SQL gate and nothing beside it, as a container does." + ending,
+        "sallyport gate -c /etc/sallyport/sallyport.yaml",
+    )
+    for parser in (up, gate):
+        _add_configuration(parser)
+
+
+def _check(commands: Subcommands, state: Path) -> None:
+    parser = _command(
+        commands,
+        "check",
+        "check",
+        "configuration and policies against the live schemas",
+        "Reads the configuration and the policies, connects to each source, and compares: does all"
+        " that the policies name exist, with types that fit; may the gate use its database role."
+        " Changes nothing.",
+        "sallyport check\nsallyport check -c staging.yaml --json\nsallyport check --demo",
+    )
+    _add_looking(parser, state)
+    parser.add_argument("--strict", action="store_true", help="warnings count as problems")
+    _add_json(parser)
+
+
+def _policy(commands: Subcommands, state: Path) -> None:
+    group = _group(
+        commands,
+        "policy",
+        "test and explain policies",
+        "sallyport policy test\nsallyport policy explain --demo --as alice 'table hr.employees'",
+    )
+    test = _command(
+        group,
+        "test",
+        "policy_test",
+        "run the cases that stand beside the rules",
+        "Runs the cases written beside the rules. Needs no source and no configuration when policy"
+        " files are named.",
+        "sallyport policy test\nsallyport policy test policies/*.yaml --json",
+    )
+    test.add_argument("files", type=Path, nargs="*", metavar="POLICY", help="instead of -c's")
+    _add_looking(test, state)
+    _add_json(test)
+    explain = _command(
+        group,
+        "explain",
+        "policy_explain",
+        "what somebody gets for a statement, and why",
+        "Tells which rules apply for one person and one statement, which filters and masks follow,"
+        " the SQL that the source gets, and why something is hidden. Runs nothing. For operators:"
+        " it speaks of what the person may not know.",
+        "sallyport policy explain --demo --as alice 'select * from hr.employees'\n"
+        "sallyport policy explain --claims bob.json 'select count(*) from sales.orders'\n"
+        'echo \'{"sub": "bob", "roles": ["clerk"], "tenant": "acme"}\' \\\n'
+        "  | sallyport policy explain --claims - 'table public.customers'",
+    )
+    explain.add_argument("statement", metavar="STATEMENT", help="one SQL statement")
+    who = explain.add_mutually_exclusive_group(required=True)
+    who.add_argument("--as", dest="name", metavar="NAME", help="a person of the demonstration")
+    who.add_argument(
+        "--claims", type=Path, metavar="FILE", help="a token's payload as JSON; - reads it here"
+    )
+    _add_looking(explain, state)
+    _add_json(explain)
+
+
+def _token(commands: Subcommands, state: Path) -> None:
+    parser = _command(
+        commands,
+        "token",
+        "token",
+        "a token of the demonstration's own issuer",
+        "Prints a token for a person of the demonstration. It is worth nothing elsewhere: every"
+        " other configuration refuses its issuer and its keys.",
+        "sallyport token --as alice\n"
+        'PGPASSWORD="$(sallyport token --as bob)" psql -h 127.0.0.1 -p 15432 -U bob fairlead\n'
+        "sallyport token --as carol --agent claude --seconds 600",
+    )
+    parser.add_argument("--as", dest="name", required=True, metavar="NAME", help="the person")
+    parser.add_argument("--agent", metavar="NAME", help="who acts on the person's behalf")
+    parser.add_argument("--seconds", type=int, metavar="NUMBER", help="lifetime; default: 12 hours")
+    _add_state(parser, state)
+
+
+def _audit(commands: Subcommands, state: Path) -> None:
+    group = _group(
+        commands,
+        "audit",
+        "read the audit log and prove that it is whole",
+        "sallyport audit verify\nsallyport audit tail --follow\n"
+        "sallyport audit query saw hr.employees salary --since 2026-01-01 --until 2026-03-31\n"
+        "sallyport audit query denied --subject alice",
+    )
+    verify = _command(
+        group,
+        "verify",
+        "audit_verify",
+        "is the log whole and untouched",
+        "Reads every record and checks the chain of hashes: a changed bit, a removed, reordered or"
+        " inserted record and a cut tail are found. A log that was rewritten as a whole is found by"
+        " the anchors of an earlier run: keep its JSON on another machine.",
+        "sallyport audit verify\nsallyport audit verify --json > anchors.json\n"
+        "sallyport audit verify --anchors anchors.json",
+    )
+    verify.add_argument("--anchors", type=Path, metavar="FILE", help="JSON of an earlier run")
+    tail = _command(
+        group,
+        "tail",
+        "audit_tail",
+        "the last records, and those to come",
+        "Prints the last records, all worker processes together.",
+        "sallyport audit tail\nsallyport audit tail -n 100 --json\nsallyport audit tail --follow",
+    )
+    tail.add_argument("-n", "--number", type=int, default=20, help="how many (default: 20)")
+    tail.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
+    for parser in (verify, tail, *_audit_query(group)):
+        _add_looking(parser, state).add_argument(
+            "--directory", type=Path, help="look at the logs that lie here instead"
+        )
+        _add_json(parser)
+
+
+def _audit_query(commands: Subcommands) -> list[argparse.ArgumentParser]:
+    group = _group(
+        commands,
+        "query",
+        "ask the log who saw what, and what was denied",
+        "sallyport audit query saw hr.employees salary --since 2026-01-01 --until 2026-03-31\n"
+        "sallyport audit query denied --subject alice --json",
+    )
+    saw = _command(
+        group,
+        "saw",
+        "audit_query",
+        "who saw a column of a table, masked or clear",
+        "Lists every statement that read the column: who, on whose behalf, when, masked by what or"
+        " clear, how many rows. The table is `schema.name` or `source.schema.name`.",
+        "sallyport audit query saw hr.employees salary --since 2026-01-01 --until 2026-03-31",
+    )
+    saw.add_argument("table", metavar="TABLE")
+    saw.add_argument("column", metavar="COLUMN")
+    denied = _command(
+        group,
+        "denied",
+        "audit_query",
+        "what was refused, to whom and why",
+        "Lists every refusal with its reason and the SQLSTATE that the client was told.",
+        "sallyport audit query denied\n"
+        "sallyport audit query denied --subject alice --since 2026-03-01T08:00",
+    )
+    saw.set_defaults(question="saw")
+    denied.set_defaults(question="denied")
+    for parser in (saw, denied):
+        parser.add_argument("--subject", metavar="NAME", help="of this person only")
+        parser.add_argument(
+            "--since", metavar="WHEN", help="a date or a time, ISO 8601, UTC unless it says more"
+        )
+        parser.add_argument(
+            "--until", metavar="WHEN", help="the same; a date includes the whole day"
+        )
+    return [saw, denied]
+
+
+def _catalog(commands: Subcommands, state: Path) -> None:
+    group = _group(
+        commands,
+        "catalog",
+        "look at what a source holds",
+        "sallyport catalog import --source main --output policies/main.yaml",
+    )
+    parser = _command(
+        group,
+        "import",
+        "catalog_import",
+        "begin a policy file from a live schema",
+        "Reads tables, columns, GRANTs and row-level security policies of a source and writes a"
+        " policy file to begin with: everything is denied, columns that look personal are marked"
+        " with REVIEW, what the source grants stands beside each table as a comment. Give a"
+        " connection string, or the name of a source of the configuration.",
+        "sallyport catalog import --source main --output policies/main.yaml\n"
+        "PGPASSWORD=… sallyport catalog import postgresql://me@db.example/shop --schema sales",
+    )
+    parser.add_argument(
+        "dsn", nargs="?", metavar="DSN", help="PostgreSQL connection string; keep passwords out"
+    )
+    parser.add_argument("--source", metavar="NAME", help="a source of the configuration")
+    parser.add_argument("--name", help="how the policy calls the source (default: main)")
+    parser.add_argument(
+        "--schema", action="append", metavar="NAME", help="only this one; may be repeated"
+    )
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="a new file")
+    _add_looking(parser, state)
+    _add_json(parser)
+
+
+def _completion(commands: Subcommands) -> None:
+    parser = _command(
+        commands,
+        "completion",
+        "completion",
+        "completion for bash or zsh",
+        "Prints a script that completes commands and options.",
+        "source <(sallyport completion bash)    # in ~/.bashrc\nsource <(sallyport completion zsh)"
+        "     # in ~/.zshrc",
+    )
+    parser.add_argument("shell", choices=("bash", "zsh"))
