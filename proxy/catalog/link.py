@@ -17,6 +17,7 @@ from typing import Final
 from proxy.faults import Fault, InternalFault, SourceFault
 from proxy.wire.backend import (
     AuthenticationOk,
+    AuthenticationSASL,
     BackendMessage,
     ErrorResponse,
     NoticeResponse,
@@ -70,6 +71,10 @@ class Link(asyncio.Protocol):
                     if isinstance(answer, ErrorResponse):
                         link.close()
                         raise fault_of(answer)
+                    if isinstance(answer, AuthenticationSASL):
+                        # Only a role that exists is trusted: Postgres asks others for a password.
+                        link.close()
+                        raise Fault("the class has no role", sqlstate="28000")
         except (OSError, TimeoutError) as error:
             raise LinkLost(f"cannot reach the catalog server: {error}") from error
         return link

@@ -39,7 +39,8 @@ IDLE_LINKS_MAX: Final = 32  # over all classes of this process: each is a backen
 DESCRIPTIONS_MAX: Final = 4_096  # per class; a description is about 1 kB
 CACHED_STATEMENT_CHARACTERS_MAX: Final = 16_384  # longer texts are generated, and seldom repeat
 RESULT_BYTES_MAX: Final = 32 * 1024 * 1024  # the whole pg_proc in text is about 1 MB
-UNDEFINED_DATABASE: Final = "3D000"
+# Postgres' words for a database, or a role, that another process of the gate has dropped.
+DROPPED_SQLSTATES: Final = frozenset({"3D000", "28000"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +200,14 @@ class ShadowClass:
         name = self._materialised.name if self._materialised else None
         self._materialised = None
         self._descriptions.clear()  # they hold OIDs of the database that goes
+        self._close_idle()
+        return name
+
+    def _close_idle(self) -> None:
         for link in self._idle:
             link.close()
         self._links.idle -= len(self._idle)
         self._idle.clear()
-        return name
 
     async def _asked(
         self, request: bytes, exchanges: int, search_path: tuple[str, ...] | None = None
@@ -215,12 +219,13 @@ class ShadowClass:
                 try:
                     return await self._asked_once(request, exchanges, search_path)
                 except LinkLost as error:
+                    self._close_idle()  # what took one may have taken all: the last try is fresh
                     if is_last:
                         raise SourceFault(
                             "the catalog is not available", sqlstate="57P03"
                         ) from error
                 except Fault as fault:
-                    if fault.sqlstate != UNDEFINED_DATABASE or is_last:
+                    if fault.sqlstate not in DROPPED_SQLSTATES or is_last:
                         raise
                     self.forget()  # another process of the gate dropped it
             raise AssertionError("unreachable")

@@ -38,7 +38,7 @@ class Entry:
 def entries() -> list[Entry]:
     """All entries, in the file's order."""
     text = Path(__file__).with_name("queries.sql").read_text()
-    found = []
+    found: list[Entry] = []
     for chunk in text[text.index("-- client:") :].split("\n--;\n"):
         if not chunk.strip():
             continue

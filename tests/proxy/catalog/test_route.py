@@ -16,7 +16,8 @@ def redirected(sql: str) -> str:
     tree = postgast.parse(sql)
     statement = tree.stmts[0].stmt
     route.redirect(getattr(statement, statement.WhichOneof("node")))
-    return postgast.deparse(tree)
+    text: str = postgast.deparse(tree)
+    return text
 
 
 PAIRS = [

