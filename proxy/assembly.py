@@ -12,7 +12,8 @@ from proxy.limits import SessionLimits
 from proxy.runtime import config
 from proxy.sources.credential import PasswordSource
 from proxy.sources.pool import PoolLimits
-from proxy.sources.postgres import PostgresSource, make_context
+from proxy.sources.postgres import PostgresSource
+from proxy.sources.postgres_dial import tls_context
 from proxy.sources.postgres_options import (
     DEFAULT_PORT,
     Address,
@@ -95,7 +96,7 @@ async def introspection_connection(options: PostgresOptions) -> asyncpg.Connecti
         user=options.user,
         password=None if password is None else password.reveal(),
         database=options.database,
-        ssl=make_context(options) or False,
+        ssl=tls_context(options.tls) or False,
         timeout=options.connect_seconds_max,
         statement_cache_size=0,
         server_settings={"application_name": options.application_name},

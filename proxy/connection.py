@@ -16,7 +16,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from proxy.faults import ConnectionFault
 from proxy.limits import OUTPUT_CHUNK_BYTES, SessionLimits
@@ -102,9 +102,9 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The event loop accepted the connection."""
-        assert isinstance(transport, asyncio.Transport), "a stream transport"
-        self._transport = transport
-        transport.set_write_buffer_limits(high=self._limits.outbound_bytes_max)
+        # uvloop's transports are not subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=self._limits.outbound_bytes_max)
         self._on_accepted(self)
 
     def data_received(self, data: bytes) -> None:

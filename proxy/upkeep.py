@@ -18,9 +18,11 @@ from pathlib import Path
 
 import structlog
 
+from policies.check import check
 from policies.decide import PolicySet
-from policies.errors import PolicyLoadError
-from proxy.catalog.virtual import CatalogError, SourceCatalog
+from policies.errors import PolicyLoadError, Problem
+from policies.model import RelationKey
+from proxy.catalog.virtual import CatalogError, Column, SourceCatalog
 from proxy.estate import Estate
 from proxy.runtime.audit import AuditLog, Reload
 
@@ -33,7 +35,7 @@ SCHEMA_SECONDS = 60.0
 RETRY_SECONDS = 5.0
 """Between attempts while a source was never read."""
 
-LoadPolicy = Callable[[Sequence[Path]], PolicySet]
+LoadPolicy = Callable[[Sequence[Path]], tuple[PolicySet, tuple[Problem, ...]]]
 ReadCatalog = Callable[[], Awaitable[SourceCatalog]]
 
 _logger = structlog.get_logger("upkeep")
@@ -41,6 +43,25 @@ _logger = structlog.get_logger("upkeep")
 
 class StartRefused(Exception):
     """The gate must not run; the message says why, for the operator."""
+
+
+def live_schema(catalogs: Sequence[SourceCatalog]) -> dict[RelationKey, dict[str, str]]:
+    """Relations, their columns and the names of their types, domains resolved, for `check`."""
+    return {
+        key: {column.name: _base_type_name(catalog, column) for column in relation.columns}
+        for catalog in catalogs
+        for key, relation in catalog.relations.items()
+    }
+
+
+def _base_type_name(catalog: SourceCatalog, column: Column) -> str:
+    definition = catalog.types.get(column.type_oid)
+    name = column.type_name
+    # A domain over a domain: each step goes down, so this ends.
+    while definition is not None and definition.base_type_name is not None:
+        name = definition.base_type_name
+        definition = catalog.types.get(definition.base_type_oid)
+    return name
 
 
 class Upkeep:
@@ -75,11 +96,11 @@ class Upkeep:
         """Load policies and schemas. Raises StartRefused without a policy that matches a table."""
         self._seen = self._fingerprint()
         try:
-            policy = await asyncio.to_thread(self._load_policy, self._files)
+            policy, warnings = await asyncio.to_thread(self._load_policy, self._files)
         except PolicyLoadError as error:
             raise StartRefused(f"the policy does not load:\n{error}") from error
         await self._read_catalogs()
-        fault = self._unfit(policy)
+        fault = self._unfit(policy, warnings)
         if fault is not None:
             raise StartRefused(fault)
         self._estate = Estate(policy, self._in_order())
@@ -108,13 +129,13 @@ class Upkeep:
         self._seen = self._fingerprint()
         before = self.estate().policy
         try:
-            policy = await asyncio.to_thread(self._load_policy, self._files)
+            policy, warnings = await asyncio.to_thread(self._load_policy, self._files)
         except (PolicyLoadError, OSError) as error:
             await self._note(before.version, "", reason=str(error))
             return False
         if policy.version == before.version:
             return False
-        fault = self._unfit(policy)
+        fault = self._unfit(policy, warnings)
         if fault is not None:
             await self._note(before.version, policy.version, reason=fault)
             return False
@@ -140,17 +161,21 @@ class Upkeep:
     def _in_order(self) -> tuple[SourceCatalog, ...]:
         return tuple(self._catalogs[name] for name in self._read if name in self._catalogs)
 
-    def _unfit(self, policy: PolicySet) -> str | None:
-        """Why this policy must not come into force, or None."""
+    def _unfit(self, policy: PolicySet, warnings: Sequence[Problem]) -> str | None:
+        """Why this policy must not come into force, or None. Its warnings go to the log."""
         if not policy.tables:
             return "the policy names no table: nobody could read anything"
-        known = {key for catalog in self._catalogs.values() for key in catalog.relations}
-        unread = set(self._read) - set(self._catalogs)
-        if known.isdisjoint(policy.tables) and not any(
-            key.source in unread for key in policy.tables
-        ):
-            return "no table that the policy names exists in a source"
-        return None
+        problems = list(warnings)
+        if len(self._catalogs) == len(self._read):
+            problems += check(policy, live_schema(self._in_order()))
+        else:
+            # A source that is down cannot be checked; its tables do not exist until it is read.
+            _logger.warning("policy not checked against all sources")
+        for problem in problems:
+            if problem.is_warning:
+                _logger.warning("policy", problem=str(problem))
+        fatal = [str(problem) for problem in problems if not problem.is_warning]
+        return "the policy does not fit the sources:\n" + "\n".join(fatal) if fatal else None
 
     async def _note(
         self, before: str, after: str, *, reason: str = "", is_accepted: bool = False

@@ -114,7 +114,7 @@ async def _kept_up(
     configuration: Configuration, load_policy: LoadPolicy, audit: AuditLog, stack: AsyncExitStack
 ) -> Upkeep:
     readers = {
-        source.name: _Reader(source.name, assembly.source_options(source))
+        source.name: SchemaReader(source.name, assembly.source_options(source))
         for source in configuration.sources
     }
     upkeep = Upkeep(configuration.policies, load_policy, readers, audit)
@@ -131,7 +131,7 @@ async def _kept_up(
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class SchemaReader:
     """Reads one source's schema."""
 
     name: str

@@ -16,6 +16,7 @@ from pathlib import Path
 import jwt
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from policies.errors import Place
 
 from policies.claims import ClaimType
 from policies.decide import PolicySet
@@ -23,7 +24,6 @@ from policies.expression import TypedLiteral
 from policies.identity import ClaimMapping, ClaimSource
 from policies.mask import ConstantMask
 from policies.model import RelationKey
-from policies.place import Place
 from policies.predicate import Scope, parse_condition
 from policies.rule import ColumnPolicy, Condition, Grant, TablePolicy
 from proxy.catalog.shadow import shadow_cluster
@@ -67,14 +67,25 @@ class Gate:
     _key: Ed25519PrivateKey = field(repr=False)
 
     def token(
-        self, name: str = "alice", *, roles: tuple[str, ...] = ("analyst",), seconds: float = 3600,
-        regions: tuple[str, ...] = ("emea",), **changes: object,
+        self,
+        name: str = "alice",
+        *,
+        roles: tuple[str, ...] = ("analyst",),
+        seconds: float = 3600,
+        regions: tuple[str, ...] = ("emea",),
+        **changes: object,
     ) -> str:
         """A signed token; `changes` replace or add payload members."""
         now = int(time.time())
         payload = {
-            "iss": ISSUER, "aud": AUDIENCE, "sub": name, "iat": now, "exp": now + seconds,
-            "roles": list(roles), "regions": list(regions), **changes,
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": name,
+            "iat": now,
+            "exp": now + seconds,
+            "roles": list(roles),
+            "regions": list(regions),
+            **changes,
         }
         return jwt.encode(payload, self._key, algorithm="EdDSA", headers={"kid": "k1"})
 
@@ -82,8 +93,14 @@ class Gate:
         """A libpq connection string."""
         password = self.token(name) if token is None else token
         given = {
-            "host": "127.0.0.1", "port": str(self.port), "user": name, "dbname": DATABASE,
-            "password": password, "sslmode": "disable", "gssencmode": "disable", **options,
+            "host": "127.0.0.1",
+            "port": str(self.port),
+            "user": name,
+            "dbname": DATABASE,
+            "password": password,
+            "sslmode": "disable",
+            "gssencmode": "disable",
+            **options,
         }
         return " ".join(f"{key}='{value}'" for key, value in given.items())
 
@@ -108,9 +125,14 @@ def policy_set(version: str = "v1", *, note_clear: bool = False) -> PolicySet:
                 for name in columns
             },
             grants=(
-                Grant("by-region", place, frozenset({"analyst"}), where, columns=frozenset(columns)),
                 Grant(
-                    "all", place, frozenset({"auditor"}), columns=frozenset(columns),
+                    "by-region", place, frozenset({"analyst"}), where, columns=frozenset(columns)
+                ),
+                Grant(
+                    "all",
+                    place,
+                    frozenset({"auditor"}),
+                    columns=frozenset(columns),
                     unmask=frozenset({"note"}),
                 ),
             ),
@@ -121,7 +143,9 @@ def policy_set(version: str = "v1", *, note_clear: bool = False) -> PolicySet:
             {name: ColumnPolicy(name, place) for name in ("id", "order_id", "sku")},
             grants=(
                 Grant(
-                    "items", place, frozenset({"analyst", "auditor"}),
+                    "items",
+                    place,
+                    frozenset({"analyst", "auditor"}),
                     columns=frozenset({"id", "order_id", "sku"}),
                 ),
             ),
@@ -151,7 +175,7 @@ async def serving(**settings: object) -> AsyncIterator[Gate]:
             await _fill(source)
             configuration = load(_write_configuration(directory, source, settings))
             post = Post(0, shadow, directory / "post")
-            async with opened(configuration, post, lambda _: policy[0]) as worker:
+            async with opened(configuration, post, lambda _: (policy[0], ())) as worker:
                 yield Gate(worker.port, worker, source, directory, policy, key)
 
 

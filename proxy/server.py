@@ -1,0 +1,219 @@
+"""A whole gate: the shadow cluster, and one worker process per core behind one port.
+
+This file must not know what a worker is made of. Workers share nothing but the port
+(SO_REUSEPORT), the shadow cluster and a private directory for cancel requests.
+
+Theory of operation. A worker is a child process that takes its instructions as one line of JSON on
+standard input, answers `ready <port>` or `refused <why>` on standard output, and lives until
+standard input ends: so it drains when told to stop, and also when its parent dies. `reload` on
+standard input makes it read policies and schemas again. A worker that dies is started again, ever
+more slowly while it keeps dying. The port is reserved by a bound socket that never listens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from proxy.catalog.shadow import shadow_cluster
+from proxy.runtime.config import Configuration, load
+from proxy.runtime.embedded import Cluster
+from proxy.runtime.tasks import spawn
+from proxy.sources.backoff import Backoff
+from proxy.upkeep import StartRefused
+from proxy.worker_process import READY, REFUSED, RELOAD, Instructions
+
+START_SECONDS_MAX = 60.0
+"""From starting a worker to its `ready`: imports, role check, reading the schemas."""
+
+STOP_GRACE_SECONDS = 10.0
+"""On top of the drain time, before a worker is killed."""
+
+_logger = structlog.get_logger("server")
+
+
+@dataclass(slots=True)
+class Server:
+    """A serving gate. `port` is the one that clients connect to."""
+
+    port: int
+    workers: list[_Child]
+
+    def reload(self) -> None:
+        """Tell all workers to read policies and schemas again (SIGHUP)."""
+        for worker in self.workers:
+            worker.tell(RELOAD)
+
+
+class _Child:
+    """One worker process and its keeper."""
+
+    def __init__(self, instructions: Instructions, drain_seconds_max: float) -> None:
+        self._instructions = instructions
+        self._drain_seconds_max = drain_seconds_max
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._is_stopping = False
+
+    async def start(self) -> None:
+        """Start it and wait until it serves. Raises StartRefused."""
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "proxy.worker_process",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # the terminal's Ctrl-C is for the parent, which drains
+        )
+        self.tell(json.dumps(self._instructions.as_json()))
+        assert self._process.stdout is not None, "a pipe was asked for"
+        try:
+            async with asyncio.timeout(START_SECONDS_MAX):
+                answer = (await self._process.stdout.readline()).decode().strip()
+        except TimeoutError:
+            answer = f"{REFUSED} it did not start within {START_SECONDS_MAX:.0f} seconds"
+        word, _, rest = answer.partition(" ")
+        if word == READY:
+            return
+        await self._end(0)
+        reason = json.loads(rest) if word == REFUSED and rest.startswith('"') else rest
+        raise StartRefused(reason or "a worker ended while starting; its log says why")
+
+    def keep(self) -> None:
+        """From now on start it again when it dies."""
+        self._keeper = spawn(self._keep(), name=f"worker {self._instructions.number}")
+
+    async def _keep(self) -> None:
+        backoff = Backoff()
+        while not self._is_stopping:
+            assert self._process is not None, "start() comes first"
+            code = await self._process.wait()
+            if self._is_stopping:
+                return
+            _logger.error("worker died", worker=self._instructions.number, exit_code=code)
+            await asyncio.sleep(backoff.next_delay_s())
+            try:
+                await self.start()
+            except StartRefused as refused:
+                _logger.error("worker not started", reason=str(refused))
+
+    def tell(self, line: str) -> None:
+        """Write one line to it, if it lives."""
+        process = self._process
+        if process is not None and process.stdin is not None and process.returncode is None:
+            with suppress(ConnectionError):
+                process.stdin.write(line.encode() + b"\n")
+
+    async def stop(self) -> None:
+        """Let it drain, then end."""
+        self._is_stopping = True
+        await self._end(self._drain_seconds_max + STOP_GRACE_SECONDS)
+        if self._keeper is not None:
+            self._keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._keeper
+
+    async def _end(self, patience_seconds: float) -> None:
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            async with asyncio.timeout(patience_seconds):
+                await process.wait()
+        except TimeoutError:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def opened(
+    configuration_file: Path, *, is_demonstration: bool = False
+) -> AsyncIterator[Server]:
+    """A gate that serves until the context is left, draining its clients.
+
+    Raises StartRefused, ConfigurationError, ClusterError, OSError.
+    """
+    configuration = load(configuration_file, is_demonstration=is_demonstration)
+    async with AsyncExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sallyport-")))
+        cluster = shadow_cluster(configuration.shadow.directory or scratch / "shadow")
+        stack.push_async_callback(cluster.stop)
+        await cluster.start()
+        port = _reserve(configuration, stack)
+        server = Server(port, [])
+        for number in range(worker_count(configuration)):
+            child = _Child(
+                _instructions(configuration_file, cluster, scratch, port, number, is_demonstration),
+                configuration.listen.drain_seconds_max,
+            )
+            server.workers.append(child)
+        stack.push_async_callback(_stop_all, server.workers)
+        # The first alone: it prepares the shadow's template, and a refusal is told once.
+        await server.workers[0].start()
+        await asyncio.gather(*(worker.start() for worker in server.workers[1:]))
+        for worker in server.workers:
+            worker.keep()
+        yield server
+
+
+def worker_count(configuration: Configuration) -> int:
+    """As configured, or one for each core that this process may use."""
+    return configuration.listen.workers or len(os.sched_getaffinity(0))
+
+
+async def _stop_all(workers: list[_Child]) -> None:
+    await asyncio.gather(*(worker.stop() for worker in workers))
+
+
+def _instructions(
+    configuration_file: Path,
+    cluster: Cluster,
+    directory: Path,
+    port: int,
+    number: int,
+    is_demonstration: bool,
+) -> Instructions:
+    return Instructions(
+        configuration=str(configuration_file.absolute()),
+        is_demonstration=is_demonstration,
+        number=number,
+        port=port,
+        directory=str(directory),
+        shadow_socket=str(cluster.socket_path),
+        shadow_password_file=str(cluster.directory / "password"),
+    )
+
+
+def _reserve(configuration: Configuration, stack: AsyncExitStack) -> int:
+    """Bind the port without listening, so that all workers can share it. Raises OSError."""
+    listen = configuration.listen
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    _refuse_taken(family, address)
+    reserved = stack.enter_context(socket.socket(family, kind, protocol))
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    reserved.bind(address)
+    port: int = reserved.getsockname()[1]
+    return port
+
+
+def _refuse_taken(family: int, address: tuple[object, ...]) -> None:
+    """SO_REUSEPORT would let two gates of one user share a port, and split the clients."""
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)

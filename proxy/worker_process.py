@@ -1,0 +1,138 @@
+"""The process around one worker: instructions in, `ready` out, and an end when its parent says so.
+
+Started by `proxy/server.py` as `python -m proxy.worker_process`. This file must not know what a
+worker does. The conversation is described in `server.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import asyncpg
+import structlog
+
+from policies.load import load as load_policy
+from proxy.faults import Fault
+from proxy.runtime import log
+from proxy.runtime.config import Configuration, ConfigurationError, load
+from proxy.runtime.embedded import SUPERUSER
+from proxy.upkeep import StartRefused
+from proxy.worker import Post, Worker, opened
+
+READY = "ready"
+REFUSED = "refused"
+RELOAD = "reload"
+
+EXIT_OK = 0
+EXIT_REFUSED = 2
+
+_logger = structlog.get_logger("worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Instructions:
+    """What a worker is told: paths as text, so that they travel as JSON."""
+
+    configuration: str
+    is_demonstration: bool
+    number: int
+    port: int
+    directory: str
+    shadow_socket: str
+    shadow_password_file: str
+
+    def as_json(self) -> dict[str, object]:
+        """For one line of JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedCluster:
+    """The shadow cluster, which belongs to the parent process."""
+
+    socket_path: Path
+    password_file: Path
+
+    async def connect(self, database: str = "postgres") -> asyncpg.Connection:
+        """A superuser connection; the caller closes it."""
+        # `.s.PGSQL.<port>` (PostgreSQL documentation, unix_socket_directories)
+        return await asyncpg.connect(
+            host=str(self.socket_path.parent),
+            port=int(self.socket_path.suffix[1:]),
+            user=SUPERUSER,
+            password=self.password_file.read_text(),
+            database=database,
+            ssl=False,
+        )
+
+
+async def run(instructions: Instructions, commands: asyncio.StreamReader) -> int:
+    """Serve until `commands` end. Returns the exit code."""
+    try:
+        configuration = _configuration(instructions)
+        log.configure(configuration.log.level, configuration.log.format)
+        structlog.contextvars.bind_contextvars(worker=instructions.number)
+        async with opened(configuration, _post(instructions), load_policy) as worker:
+            _say(f"{READY} {worker.port}")
+            await _obey(worker, commands)
+    except (StartRefused, ConfigurationError, Fault, OSError) as error:
+        _say(f"{REFUSED} {json.dumps(str(error))}")
+        return EXIT_REFUSED
+    return EXIT_OK
+
+
+def _configuration(instructions: Instructions) -> Configuration:
+    configuration = load(
+        Path(instructions.configuration), is_demonstration=instructions.is_demonstration
+    )
+    # The parent has reserved the port, which the file may leave to chance.
+    return replace(configuration, listen=replace(configuration.listen, port=instructions.port))
+
+
+def _post(instructions: Instructions) -> Post:
+    cluster = AttachedCluster(
+        Path(instructions.shadow_socket), Path(instructions.shadow_password_file)
+    )
+    return Post(instructions.number, cluster, Path(instructions.directory))
+
+
+async def _obey(worker: Worker, commands: asyncio.StreamReader) -> None:
+    while line := await commands.readline():
+        if line.decode().strip() == RELOAD:
+            await worker.upkeep.reload()
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+async def _main() -> int:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # The parent decides; whoever signals the whole group would cut clients short.
+        loop.add_signal_handler(number, lambda: None)
+    commands = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    line = await commands.readline()
+    if not line:
+        return EXIT_REFUSED
+    return await run(Instructions(**json.loads(line)), commands)
+
+
+def main() -> int:
+    """Entry point of the process."""
+    try:
+        import uvloop
+    except ImportError:  # platforms without it: slower, nothing else
+        return asyncio.run(_main())
+    return int(uvloop.run(_main()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
