@@ -9,9 +9,9 @@ import asyncio
 import os
 import signal
 import stat
-import subprocess
 import sys
 import textwrap
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from proxy.runtime.embedded import Cluster, ClusterError
 
 
 @pytest.fixture(params=[16, 18])
-async def cluster(request: pytest.FixtureRequest, tmp_path: Path):
+async def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Cluster]:
     made = Cluster(tmp_path / "cluster", major=request.param, durable=False)
     await made.start()
     yield made
@@ -54,11 +54,12 @@ async def test_socket_and_password_are_private(tmp_path: Path) -> None:
         assert cluster.read_password() not in repr(cluster) + repr(vars(cluster))
         psql = cluster.pg_bin("psql")
         arguments = ["-h", str(cluster.socket_directory), "-U", "postgres", "-w", "-c", "select 1"]
-        answer = await asyncio.to_thread(
-            subprocess.run, [psql, *arguments], capture_output=True, text=True, env={}
+        process = await asyncio.create_subprocess_exec(
+            psql, *arguments, stderr=asyncio.subprocess.PIPE, env={}
         )
-        assert answer.returncode != 0
-        assert "password" in answer.stderr
+        _, told = await process.communicate()
+        assert process.returncode != 0
+        assert "password" in told.decode()
 
 
 async def test_durable_cluster_syncs_listens_on_loopback_and_is_not_destroyed(
