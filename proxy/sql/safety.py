@@ -23,7 +23,8 @@ from proxy.catalog.virtual import Column
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.classification import literals, total
-from proxy.sql.infer import COMPARISONS, TEXT_OID, TEXTS, UNKNOWN_OID, Types, case_results
+from proxy.sql.collation import Collations, agree
+from proxy.sql.infer import COMPARISONS, TEXT_OID, TEXTS, UNKNOWN_OID, case_results
 from proxy.sql.level import contains_aggregate, level_expressions
 from proxy.sql.scope import (
     Bound,
@@ -41,19 +42,14 @@ _TIMES = {
     pb.SVFOP_CURRENT_DATE, pb.SVFOP_CURRENT_TIME, pb.SVFOP_CURRENT_TIMESTAMP, pb.SVFOP_LOCALTIME,
     pb.SVFOP_LOCALTIMESTAMP,
 }  # fmt: skip
-_DETERMINISTIC = {"C", "POSIX", "default", "ucs_basic"}
 _QUIET_AGGREGATES = {"count", "min", "max", "bool_and", "bool_or", "every"}
-_QUIET_SUMS = {
-    21,
-    23,
-    20,
-    1700,
-}  # accumulate in a wider type; a float's sum can overflow, an integer's not
+# These accumulate in a wider type; sums of floats and of numerics can overflow.
+_QUIET_SUMS = {21, 23, 20}
 _QUIET_WINDOWS = {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "lag", "lead",
                   "first_value", "last_value"}  # fmt: skip
 
 
-class Safety(Types):
+class Safety(Collations):
     """Answers about one bound statement. `pattern_parameters` collects the parameters that must be
     well-formed LIKE patterns for the answers to hold; the gate checks their values at Bind."""
 
@@ -86,23 +82,17 @@ class Safety(Types):
             case "a_expr":
                 return self._is_safe_operator(message)
             case "coalesce_expr":
-                return self.unified(list(message.args)) != 0 and all(
-                    map(self.is_safe, message.args)
-                )
+                return self._are_safe_together(list(message.args))
             case "min_max_expr":
                 oid = self.unified(list(message.args))
-                return total.is_total_operator("<", oid, oid) and all(
-                    map(self.is_safe, message.args)
-                )
+                is_total = total.is_total_operator("<", oid, oid)
+                return is_total and self._are_safe_together(list(message.args))
             case "case_expr":
                 return self._is_safe_case(message)
             case "func_call":
                 return self._is_safe_call(message)
             case "sqlvalue_function":
                 return message.op in _TIMES
-            case "collate_clause":
-                names = tree.names(message.collname)
-                return names[-1] in _DETERMINISTIC and self.is_safe(message.arg)
             case "sub_link":
                 return self._is_safe_sublink(message)
             case _:
@@ -157,7 +147,15 @@ class Safety(Types):
             if not all(self._is_total("=", message.arg, condition) for condition in conditions):
                 return False
         results = case_results(message)
-        return self.unified(results) != 0 and all(map(self.is_safe, [*conditions, *results]))
+        return self._are_safe_together(results) and all(map(self.is_safe, conditions))
+
+    def _are_safe_together(self, nodes: list[tree.Node]) -> bool:
+        """Whether the expressions are safe and meet in one type and one collation."""
+        return (
+            self.unified(nodes) != 0
+            and self.has_one_collation(nodes)
+            and all(map(self.is_safe, nodes))
+        )
 
     def _is_safe_call(self, message: tree.Node) -> bool:
         if message.HasField("over") or message.HasField("agg_filter") or message.agg_order:
@@ -170,7 +168,7 @@ class Safety(Types):
         known = tuple(TEXT_OID if oid == UNKNOWN_OID else oid for oid in arguments)
         if not total.is_total_function(names[-1], known, texts):
             return False
-        return all(map(self.is_safe, message.args))
+        return self.has_one_collation(message.args) and all(map(self.is_safe, message.args))
 
     # Operators
 
@@ -245,7 +243,7 @@ class Safety(Types):
             left_oid = right_oid
         if right_oid == UNKNOWN_OID:
             right_oid = TEXT_OID if name in ("->", "->>", "?") else left_oid
-        if 0 in (left_oid, right_oid) or not self._has_deterministic_text(left, right):
+        if 0 in (left_oid, right_oid) or not self.has_one_collation([left, right]):
             return False
         return total.is_total_operator(name, left_oid, right_oid, _literal(right))
 
@@ -256,10 +254,6 @@ class Safety(Types):
             return enums[0].type_oid == enums[1].type_oid
         other = right if columns[0] in enums and enums else left
         return len(enums) == 1 and other.HasField("a_const")
-
-    def _has_deterministic_text(self, left: tree.Node, right: tree.Node) -> bool:
-        columns = (self._stored_column(side) for side in (left, right))
-        return all(column is None or column.is_deterministic for column in columns)
 
     def _stored_column(self, node: tree.Node) -> Column | None:
         if not node.HasField("column_ref"):
@@ -277,8 +271,7 @@ class Safety(Types):
     def _is_safe_pattern(self, kind: int, name: str, left: tree.Node, right: tree.Node) -> bool:
         if self.type_of(left) not in TEXTS or not self.is_safe(left):
             return False
-        column = self._stored_column(left)
-        if column is not None and not column.is_deterministic:
+        if not self.has_one_collation([left]):
             return False
         if right.HasField("param_ref"):
             if self.parameter_type(right.param_ref.number) not in TEXTS:
@@ -326,6 +319,7 @@ class Safety(Types):
                     and oid != 0
                     and output != 0
                     and total.is_total_operator(name, oid if oid != UNKNOWN_OID else output, output)
+                    and agree(self.columns_in(test) + self.columns_behind(query.outputs[0]))
                     and self.is_safe(test)
                 )
             case pb.EXPR_SUBLINK:
@@ -362,33 +356,28 @@ class Safety(Types):
     def _find_quiet(self, query: Query) -> bool:
         if not all(self.is_quiet(cte.query) for cte in query.ctes):
             return False
-        for limit in (query.node.limit_count, query.node.limit_offset):
-            if limit.WhichOneof("node") and not (
-                limit.HasField("a_const") or limit.HasField("param_ref")
-            ):
-                return False
-        if query.node.limit_count.HasField("param_ref") or query.node.limit_offset.HasField(
-            "param_ref"
-        ):
-            return False  # a negative value raises when the node is first asked, which rows decide
+        if not all(map(_is_plain_limit, (query.node.limit_count, query.node.limit_offset))):
+            return False
         if isinstance(query, SetOperation):
             return (
                 self.is_quiet(query.left)
                 and self.is_quiet(query.right)
-                and all(self.output_type(output) != 0 for output in query.outputs)
+                and all(map(self._is_total_set_output, query.outputs))
             )
         if not all(self.is_quiet_item(item) for item in query.items):
             return False
         return all(self._is_quiet_expression(node) for node in level_expressions(query))
 
+    def _is_total_set_output(self, output: Output) -> bool:
+        oid = self.output_type(output)
+        return total.is_total_operator("=", oid, oid) and agree(self.columns_behind(output))
+
     def is_total_merge(self, merged: Merged) -> bool:
         """Whether the equality behind one JOIN USING column is total and its sides are safe."""
         left, right = merged.left.output, merged.right.output
-        columns = (left.column, right.column)
-        if any(column is not None and not column.is_deterministic for column in columns):
-            return False
         return (
-            total.is_total_operator("=", self.output_type(left), self.output_type(right))
+            agree(self.columns_behind(left) + self.columns_behind(right))
+            and total.is_total_operator("=", self.output_type(left), self.output_type(right))
             and self.output_is_safe(left)
             and self.output_is_safe(right)
         )
@@ -428,7 +417,11 @@ class Safety(Types):
             )
         if node.HasField("coalesce_expr"):
             arguments = list(node.coalesce_expr.args)
-            return self.unified(arguments) != 0 and all(map(self._is_quiet_expression, arguments))
+            return (
+                self.unified(arguments) != 0
+                and self.has_one_collation(arguments)
+                and all(map(self._is_quiet_expression, arguments))
+            )
         return False
 
     def _is_quiet_call(self, message: tree.Node) -> bool:
@@ -456,7 +449,15 @@ class Safety(Types):
             is_known = len(message.args) == 1 and self.type_of(message.args[0]) in _QUIET_SUMS
         if message.HasField("agg_filter"):
             arguments.append(message.agg_filter)
-        return is_known and not message.agg_order and all(map(self.is_safe, arguments))
+        is_plain = not message.agg_order and self.has_one_collation(message.args)
+        return is_known and is_plain and all(map(self.is_safe, arguments))
+
+
+def _is_plain_limit(node: tree.Node) -> bool:
+    """Absent, or a whole number from zero: a negative one raises when rows are first asked for."""
+    if not node.WhichOneof("node"):
+        return True
+    return bool(node.a_const.HasField("ival")) and node.a_const.ival.ival >= 0
 
 
 def _literal(node: tree.Node) -> str | None:

@@ -54,6 +54,14 @@ RELATIONS = (
     _relation("items", [("order_id", 20), ("line", 23), ("sku", 25), ("qty", 23)], ("order_id", "line")),
     _relation("people", [("id", 23), ("manager_id", 23), ("name", 25), ("ratio", 701)], ("id",)),
     _relation("orders", [("id", 20), ("note", 25)], ("id",), schema="archive"),
+    Relation(
+        "main", "public", "texts", "r",
+        (
+            Column("plain", 25, "text", 1), Column("german", 25, "text", 2, collation="de-x-icu"),
+            Column("swedish", 25, "text", 3, collation="sv-x-icu"),
+            Column("blurred", 25, "text", 4, collation="ci", is_deterministic=False),
+        ),
+    ),
     _relation("vp", [("id", 20), ("n", 23)], kind="v"),
     _relation("calc", [("id", 20), ("inv", 23)], ("id",), virtual="inv"),
 )  # fmt: skip

@@ -1,0 +1,70 @@
+"""Which collations take part in an expression: two that meet raise, on the row that gets there.
+
+`column < other_column` over two different collations parses and plans, and fails with "could not
+determine which collation to use" when it is evaluated: a tale about a hidden row. So texts are
+compared safely only where at most one collation beside the database's default takes part, and none
+is nondeterministic (LIKE on such a column raises too).
+Source of the rules: PostgreSQL documentation, section 24.2.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from proxy.catalog.virtual import Column
+from proxy.sql import tree
+from proxy.sql.infer import Types
+from proxy.sql.scope import Bound, Output
+
+NAME_OID = 19  # the type `name` has the collation "C", whatever the database's is
+
+
+class Collations(Types):
+    """Questions about the texts of one bound statement."""
+
+    def __init__(self, bound: Bound, parameter_oids: tuple[int, ...]) -> None:
+        super().__init__(bound, parameter_oids)
+        self._tracing: set[int] = set()
+
+    def has_one_collation(self, nodes: Iterable[tree.Node]) -> bool:
+        """Whether at most one collation beside the default takes part, a deterministic one."""
+        return agree([column for node in nodes for column in self.columns_in(node)])
+
+    def columns_in(self, node: tree.Node) -> list[Column]:
+        found: list[Column] = []
+        for message in tree.walk(node):
+            if message.DESCRIPTOR.name == "ColumnRef":
+                ref = self.bound.refs.get(id(message))
+                if ref is not None and ref.entry is not None:
+                    found += self.columns_behind(ref.entry.output)
+        return found
+
+    def columns_behind(self, output: Output) -> list[Column]:
+        """The stored columns whose values may be, or be part of, this output."""
+        if id(output) in self._tracing:  # WITH RECURSIVE: the first term has told already
+            return []
+        self._tracing.add(id(output))
+        try:
+            if output.column is not None:
+                return [output.column]
+            found = self.columns_in(output.expression) if output.expression is not None else []
+            for part in (*(output.arms or ()), *([output.typed_by] if output.typed_by else [])):
+                found = found + self.columns_behind(part)
+            for value in output.values:
+                found = found + self.columns_in(value)
+            return found
+        finally:
+            self._tracing.discard(id(output))
+
+
+def agree(columns: list[Column]) -> bool:
+    """Whether all are deterministic and no two collations meet: else a comparison of texts raises,
+    and only when a row reaches it (PostgreSQL documentation, section 24.2.1)."""
+    found = {
+        (column.collation, column.type_oid if column.type_kind == "d" else 0)
+        for column in columns
+        if column.collation is not None or column.type_kind == "d"
+    }
+    if any(column.base_type_oid == NAME_OID for column in columns):
+        found.add(("C", 0))
+    return len(found) <= 1 and all(column.is_deterministic for column in columns)
