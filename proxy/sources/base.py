@@ -87,7 +87,10 @@ class RowStream(Protocol):
     def __aiter__(self) -> AsyncIterator[RowBatch]: ...
     async def __anext__(self) -> RowBatch: ...
     async def aclose(self) -> None:
-        """Give up the rest: the connection is then ready for the next call, or has been closed."""
+        """Give up the rest: the connection is then ready for the next call, or has been closed.
+
+        Never raises.
+        """
         ...
 
 

@@ -158,6 +158,8 @@ class PostgresConnection:
         is_text_about_visible_data: bool = False,
     ) -> PostgresRowStream:
         await self._come_to_run()
+        if len(self._portals) >= PORTALS_MAX:
+            raise LimitFault(f"too many open portals: limit PORTALS_MAX ({PORTALS_MAX}) reached")
         opened = Opening(self.backend, fragment, arguments, result_formats, portal)
         opened.portal.tells_text = is_text_about_visible_data
         self._lead_up()
@@ -166,7 +168,13 @@ class PostgresConnection:
         end = SYNC if is_synced else FLUSH
         self._portals.pop(portal, None)
         conversation.send(opened.payload + Execute(portal, step).encode() + end)
-        return await self._open_stream(opened, row_max=row_max, is_synced=is_synced)
+        stream = await self._open_stream(opened, row_max=row_max, is_synced=is_synced)
+        try:
+            self._demand_types(opened.portal, fragment)
+        except SourceFault:
+            await stream.aclose()
+            raise
+        return stream
 
     async def open_portal(
         self,
@@ -178,6 +186,8 @@ class PostgresConnection:
         is_text_about_visible_data: bool = False,
     ) -> RowDescription | None:
         await self._come_to_run()
+        if len(self._portals) >= PORTALS_MAX:
+            raise LimitFault(f"too many open portals: limit PORTALS_MAX ({PORTALS_MAX}) reached")
         opened = Opening(self.backend, fragment, arguments, result_formats, portal)
         opened.portal.tells_text = is_text_about_visible_data
         self._lead_up()
@@ -194,7 +204,8 @@ class PostgresConnection:
                 raise conversation.anomaly(type(ready).__name__)
         else:
             conversation.is_owed = False
-        self._remember(opened.portal)
+        self._portals[portal] = opened.portal
+        self._demand_types(opened.portal, fragment)
         return opened.portal.description
 
     async def resume(self, portal: str, row_max: int = 0) -> PostgresRowStream | EmptyRowStream:
@@ -219,9 +230,10 @@ class PostgresConnection:
     async def close_portal(self, portal: str) -> None:
         await self._come_to_rest()
         known = self._portals.pop(portal, None)
-        if known is None or not self.is_usable:
-            return
         conversation = self._conversation
+        is_gone = conversation.status == IDLE and not conversation.is_held
+        if known is None or is_gone or not self.is_usable:
+            return
         is_synced = not conversation.is_held
         end = SYNC if is_synced else FLUSH
         conversation.send(Close(PORTAL, portal).encode() + end)
@@ -394,8 +406,8 @@ class PostgresConnection:
         if opened.is_described and portal.description is not None:
             unchecked = conversation.channel.queued
             conversation.channel.expect_columns(len(portal.description.fields))
-        if row_max:
-            self._remember(portal)
+        if row_max or portal.name:
+            self._portals[portal.name] = portal
         stream = PostgresRowStream(
             conversation,
             portal,
@@ -464,10 +476,14 @@ class PostgresConnection:
     def _ending(self) -> Ending:
         return Ending(self._backend.cancel, self._after_stream, self._after_failure)
 
-    def _remember(self, portal: Portal) -> None:
-        if len(self._portals) >= PORTALS_MAX:
-            raise LimitFault(f"too many open portals: limit PORTALS_MAX ({PORTALS_MAX}) reached")
-        self._portals[portal.name] = portal
+    def _demand_types(self, portal: Portal, fragment: Fragment) -> None:
+        """The client was told other types than these: never new ones silently (pitfall 24)."""
+        if fragment.result_oids is None:
+            return
+        fields = () if portal.description is None else portal.description.fields
+        if tuple(field.type_oid for field in fields) != fragment.result_oids:
+            self._backend.statements.forget(portal.statement)
+            raise SourceFault("cached plan must not change result type", sqlstate="0A000")
 
     async def _expect(self, expected: type[BackendMessage]) -> None:
         message = await self._conversation.read()

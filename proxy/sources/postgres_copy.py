@@ -6,7 +6,9 @@ It must not know how the COPY was sent. Limits are counted here, frame by frame.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
+from proxy.faults import Fault
 from proxy.sources.condition import edit_error
 from proxy.sources.postgres_conversation import IN_TRANSACTION, Conversation
 from proxy.sources.postgres_portal import whole_frames
@@ -67,9 +69,12 @@ class PostgresCopyStream:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Give up the rest: cancel it when it is long."""
-        if not self.is_done:
-            await self._discard()
+        """Give up the rest: cancel it if it is long. Never raises: `is_usable` tells."""
+        if not self.is_done and self._conversation.channel.is_open:
+            # What fails here has no reader any more: the connection is broken off, and says so.
+            with suppress(Fault):
+                await self._discard()
+        self.is_done = True
 
     def _admit(self, batch: CopyBatch) -> CopyBatch:
         rows_left = batch.count if self._row_limit is None else self._row_limit - self.row_count

@@ -14,9 +14,10 @@ server runs no parallel plan under a row count.)
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-from proxy.faults import SourceFault
+from proxy.faults import Fault, SourceFault
 from proxy.sources.condition import edit_error
 from proxy.sources.postgres_conversation import IN_TRANSACTION, SYNC, Conversation
 from proxy.sources.postgres_portal import Portal
@@ -139,9 +140,12 @@ class PostgresRowStream:
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Give up the rest: cancel it when it is long."""
-        if not self._is_done:
-            await self._discard(may_cancel=True)
+        """Give up the rest: cancel it if it is long. Never raises: `is_usable` tells."""
+        if not self._is_done and self._conversation.channel.is_open:
+            # What fails here has no reader any more: the connection is broken off, and says so.
+            with suppress(Fault):
+                await self._discard(may_cancel=True)
+        self._is_done = True
 
     async def _admit(self, batch: RowBatch) -> RowBatch:
         if self._unchecked > 0:

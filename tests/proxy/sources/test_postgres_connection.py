@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from policies.claims import ClaimType
-from proxy.faults import InternalFault, SourceFault
+from proxy.faults import InternalFault, LimitFault, SourceFault
+from proxy.sources import postgres_connection
 from proxy.sources.base import Arguments
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_connection import PostgresConnection
@@ -201,6 +202,41 @@ async def test_a_cursor_is_opened_without_running(
     await connection.close_portal("c")
     with pytest.raises(SourceFault):
         await connection.resume("c")
+
+
+async def test_a_finished_portal_is_closed_at_the_server(connection: PostgresConnection) -> None:
+    await connection.begin()
+    await rows_of(await connection.execute(series(), upto(2), portal="p"))
+    assert await count_of(connection, "pg_cursors WHERE name = 'p'") == b"1"
+    assert await rows_of(await connection.resume("p")) == []
+    await connection.close_portal("p")
+    assert await count_of(connection, "pg_cursors WHERE name = 'p'") == b"0"
+
+
+async def test_open_portals_are_bounded(
+    connection: PostgresConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_connection, "PORTALS_MAX", 2)
+    await connection.begin()
+    for name in ("a", "b"):
+        await connection.open_portal(series(), upto(2), portal=name)
+    with pytest.raises(LimitFault):
+        await connection.execute(series(), upto(2), row_max=1, portal="c")
+    await connection.close_portal("a")
+    assert await numbers_of(await connection.execute(series(), upto(1))) == [1]
+
+
+async def test_other_types_than_were_told_are_refused(connection: PostgresConnection) -> None:
+    """Pitfall 24: the client has seen a RowDescription; the source may not give anything else."""
+    good, bad = series(result_oids=(INTEGER_OID,)), series(result_oids=(25,))
+    assert await numbers_of(await connection.execute(good, upto(2))) == [1, 2]
+    with pytest.raises(SourceFault) as caught:
+        await connection.execute(bad, upto(2))
+    assert caught.value.sqlstate == "0A000"
+    with pytest.raises(SourceFault):
+        await connection.open_portal(bad, upto(2), portal="p")
+    await connection.sync()
+    assert await numbers_of(await connection.execute(good, upto(2))) == [1, 2]
 
 
 async def test_begin_after_held_work_starts_afresh(connection: PostgresConnection) -> None:

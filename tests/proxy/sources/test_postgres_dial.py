@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ssl
 from pathlib import Path
 
@@ -29,6 +30,15 @@ async def reason_down(options: PostgresOptions) -> str | None:
 
 async def test_verify_full_accepts_the_right_certificate(postgres_server: Server) -> None:
     assert await reason_down(options_of(postgres_server)) is None
+
+
+async def test_tls_gives_what_scram_binds_to(postgres_server: Server) -> None:
+    context = tls_context(TlsOptions(TlsMode.VERIFY_FULL, postgres_server.root_certificate))
+    dialled = await dial(Address(postgres_server.host, postgres_server.port), context, 5.0)
+    certificate_text = postgres_server.root_certificate.read_text()
+    digest = hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate_text)).digest()
+    assert dialled.channel_binding == digest
+    dialled.channel.break_off("done")
 
 
 async def test_verify_full_refuses_another_authority(
