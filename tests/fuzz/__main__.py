@@ -65,7 +65,8 @@ def report(tally: Tally, seed: int) -> str:
     lines = [
         f"{tally.generated} statements, last seed {seed}",
         f"accepted {tally.accepted} ({tally.accepted_share:.1%}), with a fence {tally.fenced}",
-        f"raised an error on both sides {tally.errors}, timed out {tally.timeouts}",
+        f"raised an error on both sides {tally.errors}, timed out {tally.timeouts},"
+        f" of another visible row {tally.reordered}",
         f"rows equal to the reference {tally.compared}",
         "refusals: " + "; ".join(f"{n}× {text}" for text, n in tally.refusals.most_common(8)),
         "node types: " + ", ".join(f"{name} {n}" for name, n in tally.nodes.most_common()),
