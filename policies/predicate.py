@@ -382,7 +382,8 @@ class _Translator:
         return self._aexpr_between(node, operator, True)
 
     def _aexpr_like(self, node: Any, operator: str) -> Expression:
-        pattern = self.expression(node.rexpr)
+        is_constant = node.rexpr.WhichOneof("node") == "a_const"
+        pattern = self.expression(node.rexpr) if is_constant else None
         if not isinstance(pattern, tree.Literal) or pattern.kind != "text":
             raise PredicateError("a LIKE pattern is a literal; see starts_with() for claims")
         if _ends_in_escape(pattern.text):

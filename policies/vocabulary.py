@@ -63,7 +63,7 @@ def could_be_boolean(node: Expression, claim_types: Mapping[str, ClaimType]) -> 
         case tree.Claim(name):
             return claim_types[name].name == "boolean"
         case tree.Operator(operator, _, _):
-            return operator in BOOLEAN_OPERATORS
+            return operator in BOOLEAN_OPERATORS or operator.startswith("IS ")
         case tree.Call(function, _):
             return function == "starts_with"
         case tree.ToText() | tree.Current() | tree.Array() | tree.Row():
