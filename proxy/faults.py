@@ -1,18 +1,18 @@
-"""Every way the gate refuses, as one small tree of errors, each carrying what the client must be told.
+"""Every way the gate refuses: a small tree of errors, each carrying what the client must be told.
 
-    Fault                      base: SQLSTATE, message, and what may be told with it
-     ├─ SyntaxFault            42601   text that does not parse, or exceeds a size limit (54001/54000)
-     ├─ NotFoundFault          42P01…  an object that does not exist *for this principal* (I7: hidden = absent)
-     ├─ DeniedFault            42501   policy forbids it
-     ├─ UnsupportedFault       0A000   the gate does not do this (yet, or on purpose)
-     ├─ ConnectionFault        08xxx, 28xxx, 57Pxx   session-level: the connection ends
-     ├─ LimitFault             53xxx, 54xxx, 57014   a named limit was reached
-     ├─ SourceFault            SQLSTATE of the source, text edited (I9)
-     └─ InternalFault          XX000   two locks disagreed, or an invariant broke: refused, alerted, recorded
+    Fault                     base: SQLSTATE, message, and what may be told with it
+     ├─ SyntaxFault           42601   text that does not parse, or exceeds a limit of its size
+     ├─ NotFoundFault         42P01…  an object that does not exist *for this principal* (I7)
+     ├─ DeniedFault           42501   policy forbids it
+     ├─ UnsupportedFault      0A000   the gate does not do this (yet, or on purpose)
+     ├─ ConnectionFault       08xxx, 28xxx, 57Pxx   session-level: the connection ends
+     ├─ LimitFault            53xxx, 54xxx, 57014   a named limit was reached
+     ├─ SourceFault           SQLSTATE of the source, text edited (I9)
+     └─ InternalFault         XX000   two locks disagreed or an invariant broke: refused, recorded
 
 This file must not know sockets, policies or SQL trees. `detail`, `hint` and `position` speak of the
-client's own text and of visible objects only; the caller guarantees that, this file cannot check it.
-SQLSTATEs: PostgreSQL documentation, Appendix A.
+client's own text and of visible objects only; the caller guarantees that, this file cannot check
+it. SQLSTATEs: PostgreSQL documentation, Appendix A.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from __future__ import annotations
 class Fault(Exception):
     """One clear refusal.
 
-    Args: `message` lowercase without final period (PostgreSQL Error Message Style Guide), `sqlstate`
-    five characters, `position` 1-based character offset into the client's text.
+    Args: `message` lowercase without final period (PostgreSQL Error Message Style Guide),
+    `sqlstate` five characters, `position` 1-based character offset into the client's text.
     """
 
     sqlstate = "XX000"
@@ -46,7 +46,8 @@ class Fault(Exception):
         self.position = position
 
     def shifted(self, characters: int) -> Fault:
-        """Move the position by `characters`: from one statement's text to the whole query string."""
+        """Move the position by `characters`: from one statement's text to the whole query
+        string."""
         if self.position is not None:
             self.position += characters
         return self
