@@ -32,8 +32,8 @@ _TYPE_ALIASES: Mapping[str, str] = {
     "timestamptz": "timestamp with time zone",
 }
 
-_INTERVAL_UNIT = re.compile(r"(\d{1,5}) (second|minute|hour|day|week|month|year)s?")
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_INTERVAL_UNIT = re.compile(r"([0-9]{1,5}) (second|minute|hour|day|week|month|year)s?")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def canonical_type(name: str) -> str:
@@ -53,7 +53,7 @@ def typed_literal(type_name: str, text: str) -> TypedLiteral:
 
 def _number(minimum: int, maximum: int) -> Callable[[str], str]:
     def validate(text: str) -> str:
-        if not re.fullmatch(r"-?\d{1,19}", text) or not minimum <= int(text) <= maximum:
+        if not re.fullmatch(r"-?[0-9]{1,19}", text) or not minimum <= int(text) <= maximum:
             raise ValueError(f"not a whole number from {minimum} to {maximum}")
         return text
 
@@ -106,7 +106,7 @@ def _uuid(text: str) -> str:
 
 
 def _interval(text: str) -> str:
-    for part in re.split(r",? +(?=\d)", text.strip()):
+    for part in re.split(r",? +(?=[0-9])", text.strip()):
         match = _INTERVAL_UNIT.fullmatch(part)
         if match is None:
             raise ValueError("not an interval of the form '1 year 3 months' or '90 days'")
