@@ -1,4 +1,4 @@
-"""The `sallyport` command: reads the command line, runs one subcommand, and ends with its exit code.
+"""The `sallyport` command: reads the command line, runs one subcommand, ends with its exit code.
 
 This file must not know what any subcommand does. How they are called is `commands/language.py`;
 what goes wrong on purpose becomes lines on standard error here, in one place and without secrets.

@@ -1,116 +1,137 @@
-"""`sallyport check`: would a gate start with this configuration, and what would it complain about.
+"""`sallyport check`: configuration, policies and roles against the live sources, before they serve.
 
-Reads the configuration, the policies and the sources' schemas; changes and starts nothing.
+This file must not know how anything is checked: it asks each floor for its problems and gives all
+of them one form, with file and line.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
-from policies.case import run_cases
 from policies.check import check
-from policies.errors import PolicyLoadError
+from policies.decide import PolicySet
+from policies.errors import PolicyLoadError, Problem
 from policies.load import load as load_policy
-from proxy import assembly
-from proxy.catalog.virtual import CatalogError, SourceCatalog
-from proxy.commands.output import (
-    EXIT_FAILED,
-    EXIT_OK,
-    EXIT_REFUSED,
-    Subparsers,
-    complain,
-    configuration_argument,
-    json_argument,
-    say,
-    say_json,
-)
+from policies.model import RelationKey
+from proxy.commands.line_of import line_of
+from proxy.commands.live import SourceView, look_at_sources
+from proxy.commands.looking import configuration_file, is_demonstration
+from proxy.commands.outcome import EXIT_OK, EXIT_PROBLEMS, EXIT_USAGE, give, give_json, tell
+from proxy.demo.terminal import Progress
+from proxy.runtime import log
 from proxy.runtime.config import Configuration, ConfigurationError, load
 from proxy.upkeep import live_schema
-from proxy.worker import SchemaReader
 
 
-@dataclass
-class Findings:
-    """What was found: `errors` would keep a gate from starting, `warnings` would not."""
-
-    errors: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    checked: list[str] = field(default_factory=list)
-
-
-def add(subparsers: Subparsers) -> None:
-    """Declare the subcommand."""
-    parser = subparsers.add_parser(
-        "check",
-        help="the configuration and policies against the live sources",
-        description="Reads the configuration, the policies and the schemas of all sources, and "
-        "says everything that is wrong, with file and line.",
-    )
-    configuration_argument(parser)
-    parser.add_argument(
-        "--demonstration", action="store_true", help="accept the demonstration's issuer"
-    )
-    json_argument(parser)
-    parser.set_defaults(run=_check)
-
-
-def _check(arguments: argparse.Namespace) -> int:
-    findings = Findings()
+def run(arguments: argparse.Namespace) -> int:
+    """Check and list what is wrong. Raises CommandError when there is nothing to look at."""
+    file = configuration_file(arguments)
     try:
-        configuration = load(arguments.configuration, is_demonstration=arguments.demonstration)
-    except (ConfigurationError, OSError) as error:
-        complain(str(error))
-        return EXIT_REFUSED
-    findings.checked.append(f"configuration {arguments.configuration}")
-    asyncio.run(_check_policies(configuration, findings))
-    if arguments.json:
-        say_json(vars(findings))
-    else:
-        for text in findings.checked:
-            say(f"ok       {text}")
-        for text in findings.warnings:
-            say(f"warning  {text}")
-        for text in findings.errors:
-            say(f"error    {text}")
-    return EXIT_FAILED if findings.errors else EXIT_OK
+        configuration = load(file, is_demonstration=is_demonstration(arguments, file))
+    except ConfigurationError as error:
+        wrong = [
+            Problem(str(one.file), one.line, one.message, field=one.field or None)
+            for one in error.problems
+        ]
+        _report(wrong, arguments.json)
+        return EXIT_USAGE
+    log.configure("error", "console")
+    problems = asyncio.run(_check(configuration))
+    _report(problems, arguments.json)
+    is_bad = any(arguments.strict or not problem.is_warning for problem in problems)
+    return EXIT_PROBLEMS if is_bad else EXIT_OK
 
 
-async def _check_policies(configuration: Configuration, findings: Findings) -> None:
+async def _check(configuration: Configuration) -> list[Problem]:
+    progress = Progress(sys.stderr)
+    problems: list[Problem] = []
+    policy: PolicySet | None = None
     try:
-        policy, warnings = load_policy(configuration.policies)
+        with progress.step("policies"):
+            policy, warnings = load_policy(configuration.policies)
+        problems.extend(warnings)
     except PolicyLoadError as error:
-        findings.errors.extend(str(problem) for problem in error.problems)
-        return
-    findings.checked.append(f"policy {policy.version[:12]}: {len(policy.tables)} tables")
-    findings.warnings.extend(str(problem) for problem in warnings)
-    catalogs = await read_catalogs(configuration, findings)
-    if len(catalogs) == len(configuration.sources):
-        for problem in check(policy, live_schema(catalogs)):
-            (findings.warnings if problem.is_warning else findings.errors).append(str(problem))
-    results = run_cases(policy)
-    for result in results:
-        findings.errors.extend(
-            f"{result.case.place}: case {result.case.name}: {difference}"
-            for difference in result.differences
-        )
-    if results:
-        passed = sum(result.has_passed for result in results)
-        findings.checked.append(f"cases: {passed} of {len(results)} pass")
+        problems.extend(error.problems)
+    keys = [] if policy is None else [*policy.tables, *policy.lookups]
+    relations = [(key.source, key.schema, key.name) for key in keys]
+    views = await look_at_sources(configuration, relations, progress)
+    for index, view in enumerate(views):
+        problems += _source_problems(configuration.file, index, view, policy)
+    if policy is not None:
+        problems += _policy_problems(policy, views)
+    return problems
 
 
-async def read_catalogs(
-    configuration: Configuration, findings: Findings
-) -> tuple[SourceCatalog, ...]:
-    """The schemas of all sources that can be read; the others become errors."""
-    catalogs = []
-    for source in configuration.sources:
-        try:
-            catalog = await SchemaReader(source.name, assembly.source_options(source))()
-        except (CatalogError, OSError) as error:
-            findings.errors.append(f"source {source.name}: {error}")
-            continue
-        catalogs.append(catalog)
-        findings.checked.append(f"source {source.name}: {len(catalog.relations)} relations")
-    return tuple(catalogs)
+def _source_problems(
+    file: Path, index: int, view: SourceView, policy: PolicySet | None
+) -> list[Problem]:
+    """What keeps the gate from using a source, and what its operator should know."""
+    field = f"sources[{index}]"
+    rule = f"source {view.name}"
+    line = line_of(file, "sources", index)
+    problems = [Problem(str(file), line, text, rule, field) for text in view.failures]
+    if view.role is None:
+        return problems
+    field, line = f"{field}.user", line_of(file, "sources", index, "user")
+    problems += [
+        Problem(str(file), line, text, rule, field) for text in view.role.reasons_to_refuse()
+    ]
+    for schema, name in view.role.writable:
+        text = f"role {view.role.role} may write {schema}.{name}: the gate only reads"
+        problems.append(Problem(str(file), line, text, rule, field, is_warning=True))
+    for schema, name in view.role.unreadable:
+        table = policy and policy.tables.get(RelationKey(view.name, schema, name))
+        text = f"role {view.role.role} may not read {schema}.{name}"
+        if table:
+            place = table.place
+            problems.append(Problem(place.file, place.line, text, f"{schema}.{name}"))
+        else:
+            problems.append(Problem(str(file), line, text, rule, field))
+    return problems
+
+
+def _policy_problems(policy: PolicySet, views: Sequence[SourceView]) -> list[Problem]:
+    """The policy against the schemas that could be read; of the others nothing can be said."""
+    catalogs = [view.catalog for view in views if view.catalog is not None]
+    unread = {view.name for view in views if view.catalog is None}
+    known = {view.name for view in views}
+    problems = []
+    if catalogs:
+        problems = check(policy, live_schema(catalogs))
+    silent = {
+        (table.place.file, table.place.line)
+        for key, table in policy.tables.items()
+        if key.source in unread
+    }
+    problems = [one for one in problems if (one.file, one.line) not in silent]
+    for key, table in policy.tables.items():
+        if key.source not in known:
+            text = f'the configuration has no source called "{key.source}"'
+            rule = f"{key.schema}.{key.name}"
+            problems.append(Problem(table.place.file, table.place.line, text, rule))
+    return problems
+
+
+def _report(problems: Sequence[Problem], is_json: bool) -> None:
+    fatal = sum(not problem.is_warning for problem in problems)
+    for problem in problems:
+        if is_json:
+            give_json(
+                {
+                    "severity": "warning" if problem.is_warning else "error",
+                    "file": problem.file,
+                    "line": problem.line,
+                    "rule": problem.rule,
+                    "field": problem.field,
+                    "message": problem.message,
+                    "suggestion": problem.suggestion,
+                }
+            )
+        else:
+            give(f"{'warning: ' if problem.is_warning else ''}{problem}")
+    warnings = len(problems) - fatal
+    tell(f"{fatal} problems, {warnings} warnings" if problems else "no problems")

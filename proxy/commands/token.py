@@ -1,4 +1,4 @@
-"""`sallyport token`: a token of the demonstration's own issuer, on standard output and nowhere else.
+"""`sallyport token`: a token of the demonstration's own issuer, on standard output alone.
 
 It signs with the key of one machine's demonstration, which no other configuration accepts.
 """
