@@ -48,5 +48,8 @@ def token_command(directory: Path | None) -> tuple[str, ...]:
     """The shell words before `--as NAME` that print a token, from whatever folder they are run."""
     script = Path(sys.executable).parent / "sallyport"
     program = (str(script),) if script.exists() else (sys.executable, "-m", "proxy.cli")
-    state = () if directory is None else ("--state", str(directory.absolute()))
-    return (*program, "token", *state)
+    chosen = directory or default_directory(os.environ)
+    # Another terminal may lack this one's XDG_STATE_HOME: only the built-in default is left unsaid.
+    if chosen == default_directory({}):
+        return (*program, "token")
+    return (*program, "token", "--state", str(chosen.absolute()))

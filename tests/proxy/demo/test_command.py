@@ -17,8 +17,16 @@ def test_the_token_command_works_from_any_folder(tmp_path: Path) -> None:
     assert words[-3:] == ("token", "--state", str(tmp_path / "state"))
 
 
-def test_the_usual_folder_is_left_unsaid() -> None:
+def test_the_usual_folder_is_left_unsaid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     assert token_command(None)[-1] == "token"
+
+
+def test_a_folder_that_another_terminal_would_not_guess_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/var/elsewhere")
+    assert token_command(None)[-2:] == ("--state", "/var/elsewhere/sallyport/demo")
 
 
 def test_a_token_is_valid_from_now_for_as_long_as_asked(tmp_path: Path) -> None:
