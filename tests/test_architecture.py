@@ -90,6 +90,7 @@ FLOOR_4 = (
     "proxy.server",
     "proxy.tls",
     "proxy.worker",
+    "proxy.worker_process",
 )
 PARSER = frozenset({"postgast", "google"})
 SQL_KNOWLEDGE = PARSER | {"sqlglot"}
@@ -187,6 +188,7 @@ CONSTRUCTED_ONLY_IN = {
 # INVARIANT I8: every place that looks at a secret.
 REVEAL_ONLY_IN = {
     "policies/keyed.py": "the master key, from which each mask's key is derived",
+    "policies/load.py": "key material, to measure its length",
     "policies/token.py": "the token, to verify it",
     "proxy/assembly.py": "a source's password, given to the driver that reads its schema",
     "proxy/demo/company.py": "the database account's password, quoted by the server",
