@@ -133,5 +133,4 @@ def _report(problems: Sequence[Problem], is_json: bool) -> None:
             )
         else:
             give(f"{'warning: ' if problem.is_warning else ''}{problem}")
-    warnings = len(problems) - fatal
-    tell(f"{fatal} problems, {warnings} warnings" if problems else "no problems")
+    tell(f"problems: {fatal}, warnings: {len(problems) - fatal}")

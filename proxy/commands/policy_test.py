@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> int:
         else:
             _show(result)
     failed = sum(not result.has_passed for result in results)
-    tell(f"{len(results)} cases, {failed} failed" if failed else f"{len(results)} cases passed")
+    tell(f"cases: {len(results)}, failed: {failed}")
     return EXIT_PROBLEMS if failed else EXIT_OK
 
 
