@@ -195,7 +195,7 @@ class _RuleReader:
         columns = frozenset(self._columns)
         if "columns" in block:
             columns = self._column_names(block["columns"], columns)
-            if not columns:
+            if not columns and not block["columns"].node.value:
                 block["columns"].problem("grants no column")
         return Grant(
             name=name,
@@ -229,7 +229,7 @@ class _RuleReader:
         columns: frozenset[str] = frozenset()
         if "columns" in block:
             columns = self._column_names(block["columns"], frozenset(self._columns))
-            if not columns:
+            if not columns and not block["columns"].node.value:
                 block["columns"].problem("names no column")
         return Denial(
             name=name,
@@ -249,7 +249,7 @@ class _RuleReader:
                 return frozenset()
             return None
         names = frozenset(role_names(value, self._declared.roles))
-        if not names:
+        if not names and not value.node.value:
             value.problem("names no role")
         return names
 

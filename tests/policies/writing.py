@@ -16,7 +16,7 @@ from policies.secret import Secret
 NOW = 1_750_000_000.0  # 2025-06-15T15:06:40Z, a Sunday
 ORDERS = RelationKey("main", "public", "orders")
 MASTER = Secret(b"0123456789abcdef0123456789abcdef")
-KEYS = {"pseudonym": MASTER}
+KEYS = {"pseudonym": MASTER, "k": MASTER}
 
 HEADER = """\
 version: 1
