@@ -210,7 +210,9 @@ class ClientConnection(asyncio.Protocol):
         self.write(self.protocol.send(message))
 
     def write(self, data: bytes) -> None:
-        """Queue bytes that are whole messages."""
+        """Queue bytes that are whole messages, or none."""
+        if not data:
+            return
         self._outbox.append(data)
         self._outbox_bytes += len(data)
         if self._outbox_bytes >= OUTPUT_CHUNK_BYTES:

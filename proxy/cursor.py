@@ -14,7 +14,6 @@ from postgast import pg_query_pb2 as pb
 from proxy.faults import Fault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.parse import Statement
-from proxy.transaction import Block
 from proxy.wire.backend import FieldDescription
 from proxy.workspace import Portal, Prepared, Workspace
 
@@ -41,7 +40,7 @@ def declare(workspace: Workspace, portal: Portal) -> Portal:
     """The portal that a DECLARE makes, not yet in the table. Raises Fault 25P01, 42P03."""
     statement = portal.prepared.statement
     name = statement.node.portalname
-    if workspace.session.transaction.block is Block.IDLE:
+    if workspace.session.transaction.is_alone:
         raise Fault("DECLARE CURSOR can only be used in transaction blocks", sqlstate="25P01")
     if workspace.portals.find(name) is not None:
         raise Fault(f'cursor "{name}" already exists', sqlstate="42P03")

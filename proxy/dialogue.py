@@ -167,12 +167,16 @@ class Dialogue:
         prepared = await self._gate.prepare(self._workspace, statement)
         depth = len(self._session.transaction.savepoints)
         portal = Portal("", prepared, depth=depth)
+        # As Postgres: an error that is found before a statement starts comes without a description.
+        description = b""
         if prepared.fields is not None and statement.kind is not Kind.COPY_TO:
-            self._connection.send(RowDescription(with_formats(prepared.fields, ())))
+            description = RowDescription(with_formats(prepared.fields, ())).encode()
         async with aclosing(self._gate.run(self._workspace, portal)) as chunks:
             async for chunk in chunks:
-                self._connection.write(chunk)
+                self._connection.write(description + chunk if description else chunk)
+                description = b""
                 await self._connection.drain()
+        self._connection.write(description)
         self._tell_notices()
         self._connection.send(CommandComplete(portal.tag))
 

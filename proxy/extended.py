@@ -4,8 +4,7 @@ This file must not know SQL, policies or sources. Errors are raised; the dialogu
 skips to Sync (PostgreSQL documentation, "Extended Query").
 
 Theory of operation. Statements and portals live in the workspace. A transaction that has failed
-refuses all but the statements that end it. The first Execute after a Sync runs alone; from the
-second on, the pipeline is an implicit transaction.
+refuses all but the statements that end it. The messages up to a Sync are an implicit transaction.
 """
 
 from __future__ import annotations
@@ -156,9 +155,7 @@ class Extended:
 
     def _enter_pipeline(self) -> None:
         transaction = self._workspace.session.transaction
-        if transaction.block is Block.IDLE and transaction.has_executed:
-            transaction.enter_implicit()
-        transaction.has_executed = True
+        transaction.enter_implicit(is_alone=transaction.block is Block.IDLE)
 
     async def _close(self, message: Close) -> None:
         if message.kind == STATEMENT:

@@ -18,7 +18,7 @@ from contextlib import aclosing
 
 from postgast import pg_query_pb2 as pb
 
-from proxy import cursor, utility
+from proxy import cursor, setting_query, utility
 from proxy.decision import Decided, Decider, Runnable
 from proxy.faults import Fault, SyntaxFault, UnsupportedFault
 from proxy.inner import fresh, inner_statement
@@ -69,7 +69,11 @@ class Gate:
             prepared.fields = utility.fields(workspace, statement)
             return prepared
         workspace.session.transaction.check_usable()
-        if statement.kind is Kind.FETCH:
+        if statement.kind is Kind.QUERY:
+            prepared.setting_calls = setting_query.setting_calls(statement.node)
+        if prepared.setting_calls is not None:
+            prepared.fields = setting_query.fields(prepared.setting_calls)
+        elif statement.kind is Kind.FETCH:
             prepared.fields = cursor.fields(workspace, statement)
         elif statement.kind is Kind.EXECUTE:
             inner = workspace.statements.get(statement.node.name)
@@ -117,7 +121,7 @@ class Gate:
         elif portal.pending is not None:
             for chunk in _take_pending(portal, row_max):
                 yield chunk
-        elif statement.kind in utility.KINDS:
+        elif statement.kind in utility.KINDS or portal.prepared.setting_calls is not None:
             for chunk in await self._run_utility(workspace, portal, row_max):
                 yield chunk
         elif statement.kind in _ABOUT_OTHERS and not portal.is_cursor:
@@ -132,15 +136,20 @@ class Gate:
     def _check_repeatable(self, portal: Portal) -> None:
         """A finished query answers no rows again; a finished command must not run twice."""
         if portal.prepared.fields is None:
-            raise Fault(f'portal "{portal.name}" cannot be run anymore', sqlstate="55000")
+            raise Fault(f'portal "{portal.name}" cannot be run', sqlstate="55000")
         portal.tag = "SELECT 0"
 
     async def _run_utility(
         self, workspace: Workspace, portal: Portal, row_max: int
     ) -> Sequence[bytes]:
         statement = portal.prepared.statement
+        calls = portal.prepared.setting_calls
         try:
-            answer = await utility.run(workspace, statement)
+            if calls is not None:
+                workspace.session.transaction.check_usable()
+                answer = setting_query.run(calls, workspace.session.settings)
+            else:
+                answer = await utility.run(workspace, statement)
         except Fault as fault:
             await self._refuse(workspace, statement.text, fault)
             raise

@@ -7,6 +7,7 @@ This file must not know sockets, policies or SQL trees. Row bytes are passed on 
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -62,7 +63,8 @@ async def run_source(
     fragment = runnable.fragment
     if fragment is None:
         raise InternalFault("a source runs fragments only")
-    check_patterns(portal.arguments, runnable.pattern_parameters)
+    arguments = portal.arguments if runnable.arguments is None else runnable.arguments
+    check_patterns(arguments, runnable.pattern_parameters)
     connection = await workspace.upstream.take(fragment.source)
     with workspace.upstream.running(connection):
         if portal.prepared.statement.kind is Kind.COPY_TO:
@@ -74,7 +76,8 @@ async def run_source(
                 yield CopyDone().encode()
             finally:
                 await copied.aclose()
-            _note_end(portal, copied.row_count, is_cut=copied.truncated, verb="COPY")
+            rows = _rows_of(copied.command_tag, copied.row_count)
+            _note_end(portal, rows, is_cut=copied.truncated, verb="COPY")
             return
         if portal.upstream:
             stream = await connection.resume(portal.upstream, row_max)
@@ -83,13 +86,15 @@ async def run_source(
                 portal.upstream = workspace.upstream_name()
             stream = await connection.execute(
                 fragment,
-                portal.arguments,
+                arguments,
                 portal.formats,
                 row_max=row_max,
                 portal=portal.upstream,
                 is_text_about_visible_data=runnable.is_text_visible,
             )
         try:
+            # The source accepted the statement: from here on an error follows a RowDescription.
+            yield b""
             async for batch in stream:
                 yield batch.data
         finally:
@@ -110,6 +115,12 @@ def check_patterns(arguments: Arguments, numbers: frozenset[int]) -> None:
         ending = len(value) - len(value.rstrip(b"\\"))
         if ending % 2:
             raise Fault("LIKE pattern must not end with escape character", sqlstate="22025")
+
+
+def _rows_of(tag: str | None, counted: int) -> int:
+    """Rows of a COPY: a header line is a message too, so the source's own count is the better."""
+    match = re.fullmatch(r"COPY (\d{1,18})", tag or "")
+    return int(match[1]) if match else counted
 
 
 def _note_stream(portal: Portal, stream: RowStream) -> None:

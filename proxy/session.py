@@ -89,7 +89,9 @@ class NameTable(Generic[Entry]):
         """Add a named entry, or replace the unnamed one. Raises Fault (duplicate), LimitFault
         53400."""
         if name and name in self._entries:
-            raise Fault(f'{self._noun} "{name}" already exists', sqlstate=self._duplicate_sqlstate)
+            # Postgres calls a portal a cursor here, and only here.
+            noun = "cursor" if self._noun == "portal" else self._noun
+            raise Fault(f'{noun} "{name}" already exists', sqlstate=self._duplicate_sqlstate)
         if name not in self._entries and len(self._entries) >= self._entries_max:
             raise LimitFault(
                 f"too many {self._noun}s: the limit is {self._entries_max}", sqlstate="53400"

@@ -45,8 +45,8 @@ class Transaction:
         self.savepoints: list[str] = []
         self.has_run = False
         """Whether a query ran in this transaction: from then on its isolation is settled."""
-        self.has_executed = False
-        """Whether an Execute ran since the last Sync: the next one makes it a transaction."""
+        self.is_alone = True
+        """Whether at most one statement ran in it so far: no place for a cursor or SET LOCAL."""
 
     def __repr__(self) -> str:
         return f"Transaction({self.block.name}, savepoints={self.savepoints})"
@@ -66,15 +66,20 @@ class Transaction:
         if self.block is Block.FAILED:
             raise Fault(ABORTED, sqlstate="25P02")
 
-    def enter_implicit(self) -> None:
-        """Several statements are about to run as one, unless a block is open already."""
+    def enter_implicit(self, *, is_alone: bool = False) -> None:
+        """Statements are about to run as one, unless a block is open already.
+
+        `is_alone`: the first of a pipeline, which may stay the only one.
+        """
         if self.block is Block.IDLE:
             self.block = Block.IMPLICIT
             self._settings.mark("")
+            self.is_alone = is_alone
+        else:
+            self.is_alone = False
 
     def leave_implicit(self, *, is_committed: bool) -> None:
         """The Query message or the pipeline ended. A block that BEGIN opened stays open."""
-        self.has_executed = False
         if self.block is Block.IMPLICIT:
             self.finish(is_committed=is_committed)
 
@@ -86,6 +91,7 @@ class Transaction:
         if self.block is Block.IDLE:
             self._settings.mark("")
         self.block = Block.OPEN
+        self.is_alone = False
         return True
 
     def fail(self) -> None:
@@ -97,6 +103,7 @@ class Transaction:
         """COMMIT or ROLLBACK: settings set here stay or go, savepoints are forgotten."""
         self._settings.end(is_committed=is_committed)
         self.block = Block.IDLE
+        self.is_alone = True
         self.savepoints.clear()
         self.has_run = False
 

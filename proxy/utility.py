@@ -51,7 +51,7 @@ async def run(workspace: Workspace, statement: Statement) -> Answer:
 
 async def _set(workspace: Workspace, node: Any) -> Answer:
     settings = workspace.session.settings
-    if node.is_local and workspace.session.transaction.block is Block.IDLE:
+    if node.is_local and workspace.session.transaction.is_alone:
         workspace.notice(
             notice_message("SET LOCAL can only be used in transaction blocks", "25P01")
         )
@@ -113,7 +113,7 @@ def constant_text(constant: Any) -> str:
 
 async def _set_transaction(workspace: Workspace, node: Any) -> Answer:
     transaction = workspace.session.transaction
-    if transaction.block is Block.IDLE:
+    if transaction.is_alone:
         workspace.notice(
             notice_message("SET TRANSACTION can only be used in transaction blocks", "25P01")
         )
@@ -175,7 +175,7 @@ async def _discard(workspace: Workspace, node: Any) -> Answer:
             pb.DISCARD_TEMP: "TEMP",
         }
         return Answer("DISCARD " + names.get(node.target, "PLANS"))
-    if workspace.session.transaction.block is not Block.IDLE:
+    if not workspace.session.transaction.is_alone:
         raise Fault("DISCARD ALL cannot run inside a transaction block", sqlstate="25001")
     await workspace.drop_portals()
     workspace.statements.clear()

@@ -16,6 +16,7 @@ from typing import Protocol
 from proxy.decision import Decided
 from proxy.faults import Fault
 from proxy.session import NameTable, Session
+from proxy.setting_query import SettingCall
 from proxy.sources.base import Arguments, Source
 from proxy.sql.parse import Statement
 from proxy.upstream import Upstream
@@ -39,6 +40,7 @@ class Prepared:
     parameter_oids: tuple[int, ...] = ()
     fields: tuple[FieldDescription, ...] | None = None
     decided: Decided | None = None
+    setting_calls: tuple[SettingCall, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -154,7 +156,6 @@ class Workspace:
     async def end_implicit(self, *, is_committed: bool) -> None:
         """Sync, or the end of a Query: an implicit transaction and its portals end here."""
         transaction = self.session.transaction
-        transaction.has_executed = False
         if transaction.is_block:
             return
         await self.drop_portals()

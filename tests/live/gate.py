@@ -16,10 +16,10 @@ from pathlib import Path
 import jwt
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from policies.errors import Place
 
 from policies.claims import ClaimType
 from policies.decide import PolicySet
+from policies.errors import Place
 from policies.expression import TypedLiteral
 from policies.identity import ClaimMapping, ClaimSource
 from policies.mask import ConstantMask
@@ -35,6 +35,9 @@ ISSUER = "https://issuer.test"
 AUDIENCE = "sallyport"
 DATABASE = "shop"
 GATE_PASSWORD = "gate password"
+
+SOURCE_MAJOR = 16
+"""As the shadow: error texts differ a little between majors."""
 
 SCHEMA = """
 CREATE SCHEMA shop;
@@ -52,6 +55,9 @@ INSERT INTO shop.secrets VALUES (1, 'hidden');
 CREATE ROLE gate LOGIN PASSWORD 'gate password';
 GRANT USAGE ON SCHEMA shop TO gate;
 GRANT SELECT ON ALL TABLES IN SCHEMA shop TO gate;
+CREATE ROLE reader LOGIN;
+GRANT USAGE ON SCHEMA shop TO reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA shop TO reader;
 """
 
 
@@ -169,7 +175,13 @@ async def serving(**settings: object) -> AsyncIterator[Gate]:
         (directory / "password").write_text(GATE_PASSWORD)
         policy = [policy_set()]
         async with (
-            Cluster(directory / "source", major=18, durable=False) as source,
+            # `reader` is for tests that compare the gate with the source itself.
+            Cluster(
+                directory / "source",
+                major=SOURCE_MAJOR,
+                durable=False,
+                authentication=("local all reader trust",),
+            ) as source,
             shadow_cluster(directory / "shadow") as shadow,
         ):
             await _fill(source)

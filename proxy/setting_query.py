@@ -1,0 +1,99 @@
+"""`SELECT current_setting(…), set_config(…)`: settings read and changed in the form of a query.
+
+Drivers use it around their own catalog queries (asyncpg, npgsql, pgAdmin). A query that consists of
+such calls with literal arguments and of nothing else is answered from the session's virtual
+settings; any other use of these functions is judged, and refused, by the allow-list.
+
+This file must not know sockets, sources or policies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from postgast import pg_query_pb2 as pb
+
+from proxy.faults import NotFoundFault
+from proxy.rows import Answer, text_fields
+from proxy.settings import Settings
+from proxy.sql import tree
+from proxy.wire.backend import FieldDescription
+
+_ARGUMENTS = {"current_setting": (1, 2), "set_config": (3,)}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingCall:
+    """One column: its label, the function, and the texts of its arguments."""
+
+    label: str
+    function: str
+    arguments: tuple[str, ...]
+
+
+def setting_calls(select: tree.Node) -> tuple[SettingCall, ...] | None:
+    """The calls that a query consists of, or None when it is any other query."""
+    bare = pb.SelectStmt(
+        target_list=select.target_list, limit_option=select.limit_option, op=select.op
+    )
+    if select != bare or not select.target_list:
+        return None
+    found = [_call(target.res_target) for target in select.target_list]
+    calls = tuple(call for call in found if call is not None)
+    return calls if len(calls) == len(found) else None
+
+
+def _call(target: tree.Node) -> SettingCall | None:
+    if not target.val.HasField("func_call"):
+        return None
+    call = target.val.func_call
+    names = tree.names(call.funcname)
+    function = names[-1]
+    if names[:-1] not in ((), ("pg_catalog",)) or len(call.args) not in _ARGUMENTS.get(
+        function, ()
+    ):
+        return None
+    plain = pb.FuncCall(
+        funcname=call.funcname, args=call.args, funcformat=call.funcformat, location=call.location
+    )
+    arguments = [_literal(argument) for argument in call.args]
+    if call != plain or any(argument is None for argument in arguments):
+        return None
+    texts = tuple(argument for argument in arguments if argument is not None)
+    return SettingCall(target.name or function, function, texts)
+
+
+def _literal(node: tree.Node) -> str | None:
+    while node.HasField("type_cast"):
+        node = node.type_cast.arg
+    if not node.HasField("a_const") or node.a_const.isnull:
+        return None
+    if node.a_const.HasField("boolval"):
+        return "true" if node.a_const.boolval.boolval else "false"
+    return str(node.a_const.sval.sval) if node.a_const.HasField("sval") else None
+
+
+def fields(calls: tuple[SettingCall, ...]) -> tuple[FieldDescription, ...]:
+    """The columns of the answer, all text as in Postgres."""
+    return text_fields(*(call.label for call in calls))
+
+
+def run(calls: tuple[SettingCall, ...], settings: Settings) -> Answer:
+    """Carry the calls out from left to right. Raises Fault 42704, 42501, 22023."""
+    row = tuple(_value(call, settings) for call in calls)
+    return Answer("SELECT 1", fields(calls), (row,))
+
+
+def _value(call: SettingCall, settings: Settings) -> str | None:
+    name = call.arguments[0]
+    if call.function == "set_config":
+        is_local = call.arguments[2].lower() in ("true", "t", "on", "1")
+        settings.set(name, call.arguments[1], is_local=is_local)
+        return settings.show(name)[1]
+    try:
+        return settings.show(name)[1]
+    except NotFoundFault:
+        is_missing_ok = call.arguments[1:] and call.arguments[1].lower() in ("true", "t", "on", "1")
+        if is_missing_ok:
+            return None
+        raise
