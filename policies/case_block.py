@@ -12,13 +12,16 @@ from policies.case import NOT_STATED, Case, Expectation
 from policies.claims import ClaimValue, coerce
 from policies.declare import Declarations, relation_key, role_names
 from policies.document import Value, near_miss
-from policies.errors import ClaimRefused
+from policies.errors import ClaimRefused, DeniedReason
 from policies.layout import KEYS
 from policies.model import RelationKey
 from policies.rule import TablePolicy
 
 # Without `now` a case asks at this instant, so that a test never depends on the day it runs.
 DEFAULT_NOW = datetime.fromisoformat("2026-01-01T12:00:00+00:00").timestamp()
+
+
+_REASONS = tuple(reason.value for reason in DeniedReason)
 
 
 def read_case(
@@ -93,8 +96,9 @@ def _expectation(value: Value) -> Expectation:
     if not block:
         value.problem("expects nothing")
     denied = block["denied"].json() if "denied" in block else False
-    if denied not in (True, False) and not isinstance(denied, str):
-        block["denied"].problem("is true, false or a reason")
+    if denied not in (True, False, *_REASONS):
+        near = near_miss(str(denied), _REASONS)
+        block["denied"].problem(f"is true, false or a reason: {', '.join(_REASONS)}", near)
         denied = True
     masks = _masks(block["masks"]) if "masks" in block else None
     return Expectation(
