@@ -1,108 +1,137 @@
-"""A policy file in which everything is denied, written from a source's schema: text out.
+"""A policy file to begin with, from what a source holds: text out, nothing read.
 
-Personal-looking columns are found by name, in a list that prefers a mark too many: a person reviews
-each. What the database itself grants is told beside each table as a comment and grants nothing.
+Everything is denied in it. No rule grants anything, so no gate starts with it before a person has
+written one; and what looks personal is absent, so that the first grant does not show it. What
+the source itself grants stands beside each table as a comment.
 
-This file must not print. `read_rights` asks a connection that it is given.
+INVARIANT: a comment ends with its line, whatever names and expressions of a database hold.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-import asyncpg
 import yaml
 
-from proxy.catalog.virtual import Relation, SourceCatalog
+from proxy.catalog.virtual import Column, Relation, SourceCatalog
+from proxy.commands.personal import MASKS, looks_like
+from proxy.commands.right import Grant, Rights, RowPolicy
 
-REVIEW = "# review: looks personal"
+_KIND_NAMES = {"v": "view", "m": "materialised view", "f": "foreign table", "p": "partitioned"}
 
-_PERSONAL = re.compile(
-    r"""(^|_)(name|first|last|sur|maiden|birth|dob|age|gender|sex|race|religion|nationality|
-    mail|email|phone|mobile|fax|address|street|city|zip|postal|postcode|lat|lon|latitude|longitude|
-    ssn|sin|nino|passport|national|tax|vat|iban|bic|swift|account|card|pan|cvv|salary|wage|pay|
-    income|bonus|password|passwd|secret|token|key|pin|ip|mac|device|cookie|login|user|username|
-    health|diagnosis|blood|note|notes|comment|message|body|text|photo|signature)(_|$|\d)""",
-    re.IGNORECASE | re.VERBOSE,
-)
-
-# Not rolname of pg_database_owner and the like: only rights that somebody gave.
-_GRANTS = """
-SELECT n.nspname AS schema, c.relname AS name,
-  coalesce(g.rolname, 'PUBLIC') AS grantee,
-  string_agg(DISTINCT a.privilege_type, ', ' ORDER BY a.privilege_type) AS privileges
-FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
-LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantee
-WHERE c.relkind IN ('r', 'p', 'm', 'v', 'f') AND a.grantee <> c.relowner
-GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-"""
-_ROW_SECURITY = """
-SELECT schemaname AS schema, tablename AS name, policyname AS policy, cmd AS command,
-  array_to_string(roles, ', ') AS roles, qual AS condition
-FROM pg_catalog.pg_policies WHERE cmd IN ('SELECT', 'ALL') ORDER BY 1, 2, 3
+_HEADER = """\
+# A policy to begin with, written by `sallyport catalog import`. Everything is denied.
+#
+# 1. Declare roles, and the claims of your tokens.
+# 2. Look at each line marked REVIEW: it looks personal, by its name. It is absent until you say
+#    otherwise; a mask that may fit stands beside it. What is not marked was not recognised: look at
+#    it too.
+# 3. Add rules. What the source itself grants is told as comments, it grants nothing here.
+# 4. `sallyport check`, and `sallyport policy test` for the cases that you write beside the rules.
+version: 1
 """
 
-
-@dataclass
-class Rights:
-    """What the database grants on one relation, as lines for a reader."""
-
-    lines: list[str] = field(default_factory=list)
+_RULES = """\
+    rules: []
+    # - grant: all rows
+    #   roles: [reader]"""
 
 
-async def read_rights(connection: asyncpg.Connection) -> dict[tuple[str, str], Rights]:
-    """GRANTs and row-level security policies, by schema and name. Raises asyncpg's errors."""
-    found: dict[tuple[str, str], Rights] = {}
-    for row in await connection.fetch(_GRANTS):
-        rights = found.setdefault((row["schema"], row["name"]), Rights())
-        rights.lines.append(f"granted to {row['grantee']}: {row['privileges']}")
-    for row in await connection.fetch(_ROW_SECURITY):
-        rights = found.setdefault((row["schema"], row["name"]), Rights())
-        condition = " ".join((row["condition"] or "true").split())
-        rights.lines.append(f"row-level security {row['policy']}, {row['roles']}: {condition}")
-    return found
+def policy_name(relation: Relation) -> str | None:
+    """How a policy writes the relation; None where dots in its name leave no way to write it."""
+    has_dot = "." in relation.schema or "." in relation.name
+    return None if has_dot else f"{relation.schema}.{relation.name}"
 
 
-def starting_policy(catalog: SourceCatalog, rights: Mapping[tuple[str, str], Rights]) -> str:
-    """The YAML text. It grants nothing, so no gate starts with it before somebody wrote a rule."""
-    lines = [
-        "# A starting policy: every table is listed and nothing is granted.",
-        "# Declare roles, add rules under each table, mask or remove what is marked `review`.",
-        "version: 1",
-        f"source: {_scalar(catalog.source)}",
-        "",
-        "roles: {}",
-        "",
-        "tables:",
+def starting_policy(catalog: SourceCatalog, rights: Mapping[int, Rights]) -> str:
+    """The YAML text. `rights` by relation OID, as `read_rights` gives them."""
+    relations = sorted(catalog.relations.values(), key=lambda one: (one.schema, one.name))
+    tables = [
+        _table(relation, rights.get(relation.oid, Rights()))
+        for relation in relations
+        if not relation.is_partition
     ]
-    for key in sorted(catalog.relations, key=lambda key: (key.schema, key.name)):
-        relation = catalog.relations[key]
-        lines += _table(relation, rights.get((key.schema, key.name), Rights()))
-    return "\n".join(lines) + "\n"
+    partitions = [one for one in relations if one.is_partition]
+    masks = "\n".join(f"  {name}: {mask}" for name, mask in MASKS.items())
+    parts = [
+        _HEADER + f"source: {_scalar(catalog.source)}",
+        "roles: {}\n#   reader: Reads …",
+        f"masks:\n{masks}",
+    ]
+    parts.append(
+        "tables:" if any(not table.startswith("  #") for table in tables) else "tables: {}"
+    )
+    parts += tables
+    if partitions:
+        names = ", ".join(f"{one.schema}.{one.name}" for one in partitions)
+        parts.append(_comment(f"partitions, reached through their parents: {names}"))
+    return "\n\n".join(parts) + "\n"
 
 
-def _table(relation: Relation, rights: Rights) -> list[str]:
-    lines = [f"  {_scalar(f'{relation.schema}.{relation.name}')}:"]
-    # A comment ends at a line break, whatever the database's names hold.
-    lines += [f"    # {' '.join(line.split())}" for line in rights.lines]
+def _table(relation: Relation, rights: Rights) -> str:
+    name = policy_name(relation)
+    if name is None:
+        return _comment(
+            f"  {relation.schema}.{relation.name}: a policy cannot name it, for its dot"
+        )
+    lines = [f"  {_scalar(name)}:"]
+    if relation.kind in _KIND_NAMES:
+        lines.append(_comment(f"    {_KIND_NAMES[relation.kind]}"))
+    lines += [_comment(f"    {text}") for text in _rights_lines(rights)]
     lines.append("    columns:")
-    for column in relation.columns:
-        mark = f"  {REVIEW}" if looks_personal(column.name) else ""
-        lines.append(f"      {_scalar(column.name)}: {{}}{mark}")
-    lines += ["    rules: []", ""]
+    lines += [_column(column) for column in relation.columns]
+    lines.append(_RULES)
+    if all(looks_like(column.name, column.type_name) for column in relation.columns):
+        # A table that could show nothing is a mistake to the loader: it waits for its reviewer.
+        title = _comment(f"  REVIEW {name}: every column looks personal")
+        return "\n".join([title, *(_comment(f"  {line[2:]}") for line in lines)])
+    return "\n".join(lines)
+
+
+def _column(column: Column) -> str:
+    name = _scalar(column.name)
+    kind = looks_like(column.name, column.type_name)
+    if kind is None:
+        return f"      {name}: visible"
+    mask = f"; or {{mask: {kind.mask}}}" if kind.mask else ""
+    return f"      {name}: absent  " + _comment(f"REVIEW: looks like {kind.title}{mask}")
+
+
+def _rights_lines(rights: Rights) -> list[str]:
+    lines = [_grant(grant) for grant in rights.grants]
+    if rights.has_row_security:
+        forced = ", forced on the owner too" if rights.is_forced else ""
+        lines.append(f"row-level security at the source{forced}:")
+        lines += [f"  {_row_policy(policy)}" for policy in rights.row_policies]
+        if not rights.row_policies:
+            lines.append("  no policy for reading: only the owner sees rows")
     return lines
 
 
-def looks_personal(name: str) -> bool:
-    """Whether a column of this name may hold something about a person."""
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
-    return _PERSONAL.search(spaced) is not None
+def _grant(grant: Grant) -> str:
+    columns = f" ({', '.join(grant.columns)})" if grant.columns else ""
+    return f"at the source: SELECT{columns} to {grant.grantee}"
+
+
+def _row_policy(policy: RowPolicy) -> str:
+    effect = "" if policy.is_permissive else "restrictive, "
+    condition = policy.condition or "true"
+    return f"{policy.name} ({effect}to {', '.join(policy.roles)}): {condition}"
+
+
+def _comment(text: str) -> str:
+    """A comment of one line, indented as `text` is."""
+    stripped = text.lstrip(" ")
+    indent = " " * (len(text) - len(stripped))
+    flat = " ".join("".join(c if c.isprintable() else " " for c in stripped).split(" "))
+    return f"{indent}# {flat}"
 
 
 def _scalar(text: str) -> str:
-    """A YAML scalar, quoted where YAML would read something else."""
+    """A YAML scalar on one line, quoted where YAML would read something else."""
+    # Quoting always would be simpler, and nobody would want to read it.
     written: str = yaml.safe_dump(text, default_flow_style=True, width=10_000, allow_unicode=True)
-    return written.removesuffix("\n...\n").strip()
+    written = written.removesuffix("\n").removesuffix("\n...")
+    if "\n" in written:
+        written = yaml.safe_dump(text, default_style='"', width=10_000).strip()
+    return written
