@@ -1,0 +1,99 @@
+"""`python -m bench`: one table of ratios. `python -m bench profile NAME`: where the time goes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from bench import profile, stage, table
+from bench.client import Broken
+from bench.measure import Measure, Result, compare
+from bench.shapes import MEASURES
+from bench.stage import Options, Stage
+from tests.servers.install import ServerUnavailable
+
+ROUNDS = 7
+ROUNDS_QUICK = 3
+QUICK_SCALE = 0.4
+OUTPUT = Path(__file__).with_name("latest.json")
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The command line."""
+    names = ", ".join(measure.name for measure in MEASURES)
+    parser = argparse.ArgumentParser(prog="python -m bench", epilog=f"Measures: {names}")
+    parser.add_argument("action", nargs="?", choices=["compare", "profile"], default="compare")
+    parser.add_argument("name", nargs="?", help="the measure to profile")
+    parser.add_argument(
+        "--only", action="append", metavar="NAME", help="measures whose name begins so; repeatable"
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
+    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, {ROUNDS_QUICK} with --quick")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the gate")
+    parser.add_argument("--audit", choices=["fast", "strict"], default="fast")
+    parser.add_argument("--calls", action="store_true", help="profile: count calls (cProfile)")
+    return parser
+
+
+def chosen(prefixes: list[str] | None) -> list[Measure[Stage]]:
+    """The measures asked for. Raises SystemExit when a prefix fits none."""
+    for prefix in prefixes or []:
+        if not any(measure.name.startswith(prefix) for measure in MEASURES):
+            raise SystemExit(f"no measure is called {prefix}")
+    return [
+        measure
+        for measure in MEASURES
+        if prefixes is None or any(measure.name.startswith(prefix) for prefix in prefixes)
+    ]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compare, print, write. Returns the exit code."""
+    measures = chosen(options.only)
+    rounds = options.rounds or (ROUNDS_QUICK if options.quick else ROUNDS)
+    scale = QUICK_SCALE if options.quick else 1.0
+    needs_bouncer = any(measure.needs_bouncer for measure in measures)
+    results: list[Result] = []
+    failures: list[str] = []
+    _tell("PostgreSQL, two million rows and the gate are being started …")
+    with stage.opened(Options(options.workers, options.audit, needs_bouncer)) as running:
+        for number, measure in enumerate(measures, 1):
+            _tell(f"{number}/{len(measures)} {measure.title}")
+            try:
+                results.append(compare(measure, running, rounds=rounds, seconds_scale=scale))
+            except (Broken, ServerUnavailable) as error:
+                failures.append(f"{measure.name}: {error}")
+    settings: dict[str, object] = {
+        "workers": options.workers,
+        "audit": options.audit,
+        "rounds": rounds,
+        "quick": options.quick,
+    }
+    print(f"\n{table.machine()}; audit {options.audit}, {options.workers} gate process(es)\n")
+    print("\n".join(table.lines(results)))
+    for failure in failures:
+        print(f"void: {failure}")
+    table.write_json(OUTPUT, results, settings)
+    return 1 if failures else 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Entry point."""
+    options = arguments().parse_args()
+    if options.action == "profile":
+        if options.name is None:
+            raise SystemExit("which measure? python -m bench profile NAME")
+        (measure,) = chosen([options.name])[:1]
+        return profile.run(measure, is_counting=options.calls)
+    if options.name is not None:
+        raise SystemExit(f"unexpected argument: {options.name}; did you mean --only?")
+    return run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

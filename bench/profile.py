@@ -1,0 +1,86 @@
+"""Where a gate process spends its time during one measure: `python -m bench profile NAME`.
+
+How samples are taken is told in `sampling/sitecustomize.py`. Only our side runs, not the peer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pstats
+import signal
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from bench import stage
+from bench.measure import Measure
+from bench.stage import Options, Stage
+
+SECONDS = 6.0
+LINES = 35
+ROOT = Path(__file__).resolve().parent.parent
+
+Stacks = list[tuple[list[str], int]]
+
+
+def run(measure: Measure[Stage], *, is_counting: bool) -> int:
+    """Profile the gate while `measure` runs; prints two lists. Returns the exit code."""
+    with tempfile.TemporaryDirectory(prefix="sallyport-profile-") as name:
+        folder = Path(name)
+        environment = {
+            "SALLYPORT_BENCH_PROFILE": str(folder),
+            "PYTHONPATH": str(Path(__file__).with_name("sampling")),
+        }
+        if is_counting:
+            environment["SALLYPORT_BENCH_PROFILE_CALLS"] = "1"
+        options = Options(needs_bouncer=measure.needs_bouncer, environment=environment)
+        with stage.opened(options) as running, measure.opened(running) as (ours, _):
+            ours(measure.seconds)  # caches are warm
+            for path in folder.iterdir():
+                os.kill(int(path.name), signal.SIGUSR1)
+            figure = ours(SECONDS)
+        print(f"{measure.title}: {figure:.3g} {measure.unit} while being profiled\n")
+        if is_counting:
+            _tell_calls(folder)
+        else:
+            _tell_samples(folder)
+    return 0
+
+
+def _tell_samples(folder: Path) -> None:
+    stacks: Stacks = []
+    for path in folder.glob("*.json"):
+        stacks += json.loads(path.read_text())
+    total = sum(count for _, count in stacks)
+    if not total:
+        raise SystemExit("no samples: did the gate run at all?")
+    own: Counter[str] = Counter()
+    inclusive: Counter[str] = Counter()
+    for stack, count in stacks:
+        own[stack[0]] += count
+        for frame in set(stack):
+            inclusive[frame] += count
+    print(f"{total} samples of processor time\n\nin the function itself, C code included:")
+    _tell(own, total)
+    print("\nwith all that it called:")
+    _tell(inclusive, total)
+
+
+def _tell(counts: Counter[str], total: int) -> None:
+    for frame, count in counts.most_common(LINES):
+        path, line, function = frame.rsplit(":", 2)
+        print(f"{count / total:7.1%}  {_short(path)}:{line} {function}")
+
+
+def _short(path: str) -> str:
+    if path.startswith(str(ROOT / "proxy")) or path.startswith(str(ROOT / "policies")):
+        return str(Path(path).relative_to(ROOT))
+    return "/".join(Path(path).parts[-2:])
+
+
+def _tell_calls(folder: Path) -> None:
+    for path in folder.glob("*.pstats"):
+        profile = pstats.Stats(str(path))
+        profile.sort_stats("tottime").print_stats(LINES)
+        profile.sort_stats("cumulative").print_stats(LINES)
