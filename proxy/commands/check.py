@@ -99,15 +99,18 @@ def _policy_problems(policy: PolicySet, views: Sequence[SourceView]) -> list[Pro
     catalogs = [view.catalog for view in views if view.catalog is not None]
     unread = {view.name for view in views if view.catalog is None}
     known = {view.name for view in views}
-    problems = []
-    if catalogs:
-        problems = check(policy, live_schema(catalogs))
+    problems = check(policy, live_schema(catalogs)) if catalogs else []
     silent = {
         (table.place.file, table.place.line)
         for key, table in policy.tables.items()
-        if key.source in unread
+        if key.source in unread or key.source not in known
     }
-    problems = [one for one in problems if (one.file, one.line) not in silent]
+    # Without a line are lookups, and the policy as a whole: they may be about what was not read.
+    problems = [
+        one
+        for one in problems
+        if (one.file, one.line) not in silent and not (unread and one.line == 0)
+    ]
     for key, table in policy.tables.items():
         if key.source not in known:
             text = f'the configuration has no source called "{key.source}"'

@@ -96,7 +96,7 @@ def unreadable(error: Exception) -> SourceUnreadable:
     if isinstance(error, TimeoutError):
         return SourceUnreadable("it does not answer in time")
     if isinstance(error, ssl.SSLError):
-        return SourceUnreadable(f"TLS: {error.reason or type(error).__name__}")
+        return SourceUnreadable(f"TLS: {getattr(error, 'reason', None) or type(error).__name__}")
     if isinstance(error, OSError):
         return SourceUnreadable(f"it cannot be reached: {error.strerror or type(error).__name__}")
     return SourceUnreadable(f"it cannot be connected to: {type(error).__name__}")
