@@ -46,7 +46,7 @@ def execute(connection: psycopg.Connection[Row]) -> Execute:
         sql: str, claims: Mapping[str, tuple[ClaimValue, ClaimType]] | None = None
     ) -> list[Row]:
         text, parameters = bind_claims(sql, claims or {})
-        cursor = connection.execute(text, parameters)  # type: ignore[arg-type]
+        cursor = connection.execute(text, parameters)
         return cursor.fetchall() if cursor.description else []
 
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -195,6 +196,44 @@ def test_types_do_not_change_with_the_time_of_day() -> None:
     assert [c.type_name for c in visible] == [c.type_name for c in now.columns]
 
 
+def test_a_closed_grant_unmasks_nothing() -> None:
+    policies = policy("""\
+        tables:
+          public.orders:
+            columns: {id: visible, phone: {mask: last_four}}
+            rules:
+              - grant: masked
+                roles: [analyst]
+              - grant: clear, but over
+                roles: [support]
+                unmask: [phone]
+                where: id < 10
+                valid_until: 2020-01-01
+        """)
+    decision = decide(policies, identity("analyst", "support"))
+    assert decision.rules == ("masked",)
+    assert column(decision, "phone") == column(decide(policies, identity("analyst")), "phone")
+
+
+def test_a_grant_that_does_not_list_a_column_says_nothing_of_its_mask() -> None:
+    policies = policy("""\
+        tables:
+          public.orders:
+            columns: {id: visible, phone: {mask: last_four}}
+            rules:
+              - grant: ids
+                roles: [analyst]
+                columns: [id]
+                where: id < 10
+              - grant: clear
+                roles: [support]
+                unmask: [phone]
+        """)
+    decision = decide(policies, identity("analyst", "support"))
+    phone = decision.columns[1]
+    assert (phone.expression, phone.type_name, phone.mask) == (None, None, None)
+
+
 def test_the_smallest_limit_counts() -> None:
     policies = policy("""\
         tables:
@@ -218,8 +257,11 @@ def test_the_smallest_limit_counts() -> None:
 # decided in Python by the text of the rule and compared with what Postgres makes of the decision's
 # SQL.
 
-FLAGS = [(a, b, c) for a in (True, False, None) for b in (True, False, None) for c in (True, False)]
-CONDITIONS = {
+Flags = tuple[bool | None, bool | None, bool | None]
+FLAGS: list[Flags] = [
+    (a, b, c) for a in (True, False, None) for b in (True, False, None) for c in (True, False)
+]
+CONDITIONS: dict[str, Callable[[Flags], bool | None]] = {
     "true": lambda row: True,
     "a": lambda row: row[0],
     "b": lambda row: row[1],

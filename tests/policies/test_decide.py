@@ -64,8 +64,8 @@ def test_a_missing_claim_denies_and_an_empty_list_does_not(policies: PolicySet) 
 
 
 def test_one_missing_claim_denies_even_beside_another_grant(policies: PolicySet) -> None:
-    who = {"claims": {"regions": ("north",)}}
-    assert denied(policies, "analyst", "support", **who).claim == "tenant"
+    found = denied(policies, "analyst", "support", claims={"regions": ("north",)})
+    assert found.claim == "tenant"
 
 
 def test_values_of_claims_are_in_no_text(policies: PolicySet) -> None:

@@ -53,9 +53,8 @@ def test_connectives_are_flattened() -> None:
 def random_formulas() -> list[Expression]:
     leaves: list[Expression] = [A, B, TRUE, FALSE, Role("x"), NULL]
     pairs = list(itertools.product(leaves, repeat=2))
-    level: list[Expression] = [Connective("AND", p) for p in pairs] + [
-        Connective("OR", p) for p in pairs
-    ]
+    level: list[Expression] = []
+    level += [Connective("AND", p) for p in pairs] + [Connective("OR", p) for p in pairs]
     level += [Not(leaf) for leaf in leaves]
     deeper: list[Expression] = [Not(node) for node in level]
     deeper += [

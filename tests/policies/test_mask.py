@@ -335,3 +335,9 @@ def test_the_sql_prints_and_parses_alike(mask: Mask) -> None:
     once = postgast.deparse(postgast.parse("SELECT " + mask.sql(CONTEXT)))
     assert postgast.deparse(postgast.parse(once)) == once
     assert "SELECT" in once
+
+
+def test_noise_never_shares_a_key_with_a_pseudonym() -> None:
+    mask = NoiseMask("noise", "pseudonym", "10", False, ("id",), 4)
+    assert mask.domain_of(CONTEXT) != HASHED.domain_of(CONTEXT)
+    assert mask.claims(CONTEXT).isdisjoint(HASHED.claims(CONTEXT))

@@ -37,7 +37,7 @@ VALUES = {
     "is_agent": (True, SCOPE.claim_types["is_agent"]),
 }
 
-ACCEPTED: list[tuple[str, str]] = [
+ACCEPTED: list[tuple[str, str | None]] = [
     ("tenant = claim('tenant')", "(\"tenant\" = claim('tenant'))"),
     ("tenant != 'x'", "(\"tenant\" <> 'x')"),
     ('"Odd Name" = 1', '("Odd Name" = 1)'),
