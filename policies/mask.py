@@ -200,7 +200,10 @@ class HashMask(Mask):
 
     def domain_of(self, context: MaskContext) -> str:
         """What the key is derived for."""
-        return self.domain or f"{context.relation}.{context.column}"
+        # The three prefixes (one is NoiseMask's) keep a chosen name from meeting another domain.
+        if self.domain is not None:
+            return f"shared:{self.domain}"
+        return f"column:{context.relation}.{context.column}"
 
     def sql(self, context: MaskContext) -> str:
         digest = hmac_hex_sql(context.text, self.key, self.domain_of(context))

@@ -193,7 +193,7 @@ def test_pseudonyms_join_only_within_a_named_domain() -> None:
     other = MaskContext(CONTEXT.relation, "other column")
     assert HASHED.domain_of(CONTEXT) != HASHED.domain_of(other)
     shared = HashMask("shared", "pseudonym", "person", 32)
-    assert shared.domain_of(CONTEXT) == shared.domain_of(other) == "person"
+    assert shared.domain_of(CONTEXT) == shared.domain_of(other) == "shared:person"
 
 
 def noise(execute: Execute, mask: NoiseMask, value: str, row: str) -> float | None:
@@ -341,3 +341,7 @@ def test_noise_never_shares_a_key_with_a_pseudonym() -> None:
     mask = NoiseMask("noise", "pseudonym", "10", False, ("id",), 4)
     assert mask.domain_of(CONTEXT) != HASHED.domain_of(CONTEXT)
     assert mask.claims(CONTEXT).isdisjoint(HASHED.claims(CONTEXT))
+    chosen = HashMask("chosen", "pseudonym", mask.domain_of(CONTEXT), 32)
+    column_named = HashMask("named", "pseudonym", HASHED.domain_of(CONTEXT), 32)
+    domains = {m.domain_of(CONTEXT) for m in (mask, HASHED, chosen, column_named)}
+    assert len(domains) == 4
