@@ -345,3 +345,5 @@ def test_noise_never_shares_a_key_with_a_pseudonym() -> None:
     column_named = HashMask("named", "pseudonym", HASHED.domain_of(CONTEXT), 32)
     domains = {m.domain_of(CONTEXT) for m in (mask, HASHED, chosen, column_named)}
     assert len(domains) == 4
+    elsewhere = MaskContext(RelationKey("main", "public", "u"), CONTEXT.column)
+    assert mask.domain_of(elsewhere) != mask.domain_of(CONTEXT)
