@@ -16,7 +16,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from policies.claims import ClaimValue
@@ -28,7 +28,7 @@ from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
 from proxy.decision import Decided, Runnable, Target
 from proxy.estate import CurrentEstate, Estate
-from proxy.faults import DeniedFault, InternalFault
+from proxy.faults import DeniedFault, Fault, InternalFault
 from proxy.runtime.audit import RelationAccess
 from proxy.session import Session
 from proxy.sources.base import Arguments
@@ -37,6 +37,7 @@ from proxy.sql.classify import Classified, Route, classify
 from proxy.sql.identity import SessionFacts
 from proxy.sql.parse import Kind, Statement
 from proxy.sql.plan import Fragment, copy_fragment, query_fragment
+from proxy.sql.template import lift, with_text
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import RowBatch
 
@@ -110,6 +111,17 @@ class _Decided:
     source_oids: tuple[int, ...] = ()
     guarded: pipeline.Guarded | None = None
     valid_until: float | None = None
+    lifted: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """For whom and under what a statement is decided."""
+
+    session: Session
+    estate: Estate
+    catalog: ClassCatalog
+    facts: SessionFacts
 
 
 class PolicyDecider:
@@ -127,7 +139,8 @@ class PolicyDecider:
         self._shadow = shadow
         self._server_version = server_version
         self._clock = clock
-        self._cache: OrderedDict[tuple[object, ...], _Decided] = OrderedDict()
+        # None: a template that cannot be decided as one, though its statements may be.
+        self._cache: OrderedDict[tuple[object, ...], _Decided | None] = OrderedDict()
 
     @property
     def revision(self) -> str:
@@ -145,12 +158,55 @@ class PolicyDecider:
         found = self._find(key)
         if found is not None:
             return found
-        decided = await self._decide(session, estate, catalog, facts, statement, parameter_oids)
+        place = _Place(session, estate, catalog, facts)
+        templated = await self._decide_template(place, statement, parameter_oids)
+        if templated is not None:
+            return templated
+        try:
+            local = pipeline.local_names(statement, session.database)
+            decided = await self._decide(place, local, parameter_oids)
+        except Fault as fault:
+            raise pipeline.with_suggestion(fault, statement, catalog, facts.schemas) from fault
+        self._keep(key, decided)
+        return decided
+
+    def _keep(self, key: tuple[object, ...] | None, decided: _Decided | None) -> None:
         if key is not None:
             self._cache[key] = decided
             while len(self._cache) > CACHED_MAX:
                 self._cache.popitem(last=False)
-        return decided
+
+    async def _decide_template(
+        self, place: _Place, statement: Statement, parameter_oids: tuple[int, ...]
+    ) -> _Decided | None:
+        """The decision of the statement's template with its own values, None where it has none.
+
+        Whatever a template is refused for, the statement itself is then decided and its fault told.
+        """
+        is_short = len(statement.text) <= CACHED_TEXT_CHARACTERS_MAX
+        if statement.kind is not Kind.QUERY or parameter_oids or not is_short:
+            return None
+        template = lift(statement)
+        if template is None:
+            return None
+        roles = place.estate.policy.relevant_roles(place.session.identity.roles)
+        # The facts are part of the key whole: the template's text is not looked through for them.
+        key = (template.key, roles, place.estate.revision, place.catalog.key, place.facts)
+        if key in self._cache and self._cache[key] is None:
+            return None
+        found = self._find(key)
+        if found is None:
+            try:
+                found = await self._decide(place, with_text(template), template.oids)
+            except Fault:
+                self._keep(key, None)
+                return None
+            if found.target is not Target.SOURCE:
+                self._keep(key, None)
+                return None
+            found = replace(found, parameter_oids=())
+            self._keep(key, found)
+        return replace(found, statement=statement, lifted=template.values)
 
     def _find(self, key: tuple[object, ...] | None) -> _Decided | None:
         found = None if key is None else self._cache.get(key)
@@ -180,14 +236,9 @@ class PolicyDecider:
         return (statement.text, parameter_oids, roles, estate.revision, catalog.key, told)
 
     async def _decide(
-        self,
-        session: Session,
-        estate: Estate,
-        catalog: ClassCatalog,
-        facts: SessionFacts,
-        statement: Statement,
-        parameter_oids: tuple[int, ...],
+        self, place: _Place, statement: Statement, parameter_oids: tuple[int, ...]
     ) -> _Decided:
+        session, estate, catalog, facts = place.session, place.estate, place.catalog, place.facts
         classified = classify(statement)
         if classified.route is Route.CATALOG:
             return await self._decide_catalog(estate, catalog, facts, classified, parameter_oids)
@@ -294,6 +345,7 @@ class PolicyDecider:
         return Runnable(
             fragment=self._fragment(estate, session, decided, decided.guarded),
             pattern_parameters=decided.guarded.rewritten.pattern_parameters,
+            arguments=Arguments(decided.lifted) if decided.lifted else None,
         )
 
     def _fragment(

@@ -55,7 +55,7 @@ class Runnable:
 
     `fragment` for a source, `shadow_sql` for the shadow, `rows` for the gate's own answer: one of
     them. `is_text_visible`: nothing is evaluated on a hidden row, so error texts of the source may
-    be told.
+    be told. `arguments`, where not None, stand in for the client's: values lifted from its text.
     """
 
     fragment: Fragment | None = None
@@ -63,6 +63,7 @@ class Runnable:
     rows: tuple[tuple[str | None, ...], ...] | None = None
     pattern_parameters: frozenset[int] = frozenset()
     is_text_visible: bool = False
+    arguments: Arguments | None = None
 
 
 class Decider(Protocol):

@@ -9,19 +9,20 @@ afterwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from policies.claims import to_text
 from policies.model import RelationDecision, RelationKey
 from proxy.catalog import route
 from proxy.catalog.virtual import ClassCatalog, VisibleRelation
-from proxy.faults import InternalFault, UnsupportedFault
+from proxy.faults import Fault, InternalFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.bind import bind
-from proxy.sql.classify import Classified
+from proxy.sql.classify import Classified, base_relations
 from proxy.sql.fence import place_fences
 from proxy.sql.guard import Rewritten, guard
 from proxy.sql.identity import SessionFacts, settle
+from proxy.sql.parse import Statement
 from proxy.sql.safety import Safety
 from proxy.sql.verify import Verified, verify
 
@@ -106,6 +107,56 @@ def catalog_sql(classified: Classified, facts: SessionFacts) -> str:
     if len(again) != 1 or not tree.same_tree(tree.inner(again[0].stmt), redirected):
         raise InternalFault("the printed statement reads back as another one")
     return text
+
+
+def local_names(statement: Statement, database: str) -> Statement:
+    """The statement with `database.schema.name` shortened to `schema.name`.
+
+    The shadow's databases have names of their own, so it would refuse these. Unchanged (the very
+    same object, with the client's own text) unless such a name occurs. Raises: UnsupportedFault
+    (0A000) for another database, in PostgreSQL's words.
+    """
+    found = [
+        message
+        for message in tree.walk(statement.node)
+        if (message.DESCRIPTOR.name == "RangeVar" and message.catalogname)
+        or (message.DESCRIPTOR.name == "ColumnRef" and len(message.fields) == 4)
+    ]
+    if not found:
+        return statement
+    node = tree.copy(statement.node)
+    for message in tree.walk(node):
+        if message.DESCRIPTOR.name == "RangeVar" and message.catalogname:
+            _demand_database(message.catalogname, message.schemaname, message.relname, database)
+            message.ClearField("catalogname")
+        elif message.DESCRIPTOR.name == "ColumnRef" and len(message.fields) == 4:
+            catalog, schema, name, _ = tree.names(message.fields)
+            _demand_database(catalog, schema, name, database)
+            del message.fields[0]
+    return replace(statement, text=tree.print_tree(node), node=node)
+
+
+def _demand_database(catalog: str, schema: str, name: str, database: str) -> None:
+    if catalog != database:
+        raise UnsupportedFault(
+            f'cross-database references are not implemented: "{catalog}.{schema}.{name}"'
+        )
+
+
+def with_suggestion(
+    fault: Fault, statement: Statement, catalog: ClassCatalog, search_path: Sequence[str]
+) -> Fault:
+    """Add what an unknown relation name may have meant, among those that this class sees (I7)."""
+    if fault.sqlstate != "42P01" or fault.hint or statement.node is None:
+        return fault
+    for base in base_relations(statement.node):
+        schema = base.schemaname or None
+        if catalog.resolve(schema, base.relname, search_path) is None:
+            meant = catalog.suggest(schema, base.relname, search_path)
+            if meant is not None:
+                fault.hint = f'Perhaps you meant "{meant}".'
+                break
+    return fault
 
 
 def resolver(

@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 
 from policies.model import RelationDecision, RelationKey
-from proxy.faults import DeniedFault, InternalFault
+from proxy.faults import DeniedFault, InternalFault, NotFoundFault, UnsupportedFault
 from proxy.sql.classify import classify
 from proxy.sql.parse import parse
-from proxy.sql.pipeline import catalog_sql, rewrite, type_schemas
+from proxy.sql.pipeline import (
+    catalog_sql,
+    local_names,
+    rewrite,
+    type_schemas,
+    with_suggestion,
+)
 from tests.proxy.sql.fixture import CATALOG, FACTS, decide, guarded
 
 
@@ -73,3 +79,38 @@ def test_a_statement_can_be_decided_again() -> None:
 
 def test_types_of_a_class_by_name() -> None:
     assert type_schemas(CATALOG) == {}
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT id FROM analytics.public.orders", "SELECT id FROM public.orders"),
+        (
+            "SELECT analytics.public.orders.id FROM analytics.public.orders",
+            "SELECT public.orders.id FROM public.orders",
+        ),
+        ("SELECT  id FROM orders", "SELECT  id FROM orders"),
+    ],
+)
+def test_the_own_database_may_be_named(sql: str, expected: str) -> None:
+    assert local_names(parse(sql)[0], "analytics").text == expected
+
+
+def test_another_database_may_not() -> None:
+    with pytest.raises(UnsupportedFault, match="cross-database"):
+        local_names(parse("SELECT id FROM evil.public.orders")[0], "analytics")
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("itmes", 'Perhaps you meant "items".'),
+        ("shop.items", 'Perhaps you meant "public.items".'),
+        ("zebra", None),
+    ],
+)
+def test_an_unknown_relation_gets_a_visible_near_miss(name: str, hint: str | None) -> None:
+    (statement,) = parse(f"SELECT 1 FROM {name}")
+    fault = NotFoundFault("relation does not exist")
+
+    assert with_suggestion(fault, statement, CATALOG, ("public",)).hint == hint
