@@ -225,7 +225,9 @@ class ClientConnection(asyncio.Protocol):
         data = self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox)
         self._outbox.clear()
         self._outbox_bytes = 0
-        if self._tls is not None and self._tls.is_established:
+        if self._tls is not None:
+            if not self._tls.is_established:
+                return  # whoever expects TLS must not be sent anything in clear
             self._tls.send(data)
             data = self._tls.outgoing()
         self._send(data)

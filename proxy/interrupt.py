@@ -7,12 +7,14 @@ Theory of operation. A statement runs inside `limited`. An interrupt is first po
 asked to cancel, and its own error ends the statement, so the connection and an open transaction
 survive. What is not running at a source, or does not end within `INTERRUPT_GRACE_SECONDS`, is
 cancelled here. Either way the client is told the reason of the interrupt, not the source's words.
-An interrupt that finds nothing running is forgotten: it never reaches the next statement.
+A cancel that finds nothing running is forgotten: it never reaches the next statement. That the
+client is gone, or the worker stops, is remembered: nothing starts after it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import TypeVar
@@ -42,9 +44,12 @@ class Interrupter:
         self._ask_source = ask_source
         self._scope: asyncio.Timeout | None = None
         self._reason: Reason | None = None
+        self._final: Reason | None = None
 
     def interrupt(self, reason: Reason) -> None:
         """Stop what runs now, if anything does. The first reason is the one that is told."""
+        if reason in (Reason.GONE, Reason.SHUTDOWN):
+            self._final = reason
         if self._scope is None or self._reason is not None:
             return
         self._reason = reason
@@ -60,6 +65,10 @@ class Interrupter:
 
     async def limited(self, work: Awaitable[Result], milliseconds_max: int) -> Result:
         """Await `work`, at most so long. Raises Fault 57014 when it was interrupted."""
+        if self._final is not None:
+            if inspect.iscoroutine(work):
+                work.close()
+            raise Fault(self._final.value, sqlstate=QUERY_CANCELED)
         self._reason = None
         timer = asyncio.get_running_loop().call_later(
             milliseconds_max / 1000, self.interrupt, Reason.TIMEOUT

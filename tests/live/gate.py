@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from policies.claims import ClaimType
 from policies.decide import PolicySet
-from policies.errors import Place
+from policies.errors import Place, Problem
 from policies.expression import TypedLiteral
 from policies.identity import ClaimMapping, ClaimSource
 from policies.mask import ConstantMask
@@ -70,6 +70,7 @@ class Gate:
     source: Cluster
     directory: Path
     policy: list[PolicySet]
+    refuse_policy: Callable[[], None]
     _key: Ed25519PrivateKey = field(repr=False)
 
     def token(
@@ -77,20 +78,22 @@ class Gate:
         name: str = "alice",
         *,
         roles: tuple[str, ...] = ("analyst",),
-        seconds: float = 3600,
         regions: tuple[str, ...] = ("emea",),
-        **changes: object,
     ) -> str:
-        """A signed token; `changes` replace or add payload members."""
+        """A good token for an hour."""
+        return self.changed_token({"sub": name, "roles": list(roles), "regions": list(regions)})
+
+    def changed_token(self, changes: dict[str, object]) -> str:
+        """A signed token for alice whose payload has other or more members."""
         now = int(time.time())
         payload = {
             "iss": ISSUER,
             "aud": AUDIENCE,
-            "sub": name,
+            "sub": "alice",
             "iat": now,
-            "exp": now + seconds,
-            "roles": list(roles),
-            "regions": list(regions),
+            "exp": now + 3600,
+            "roles": ["analyst"],
+            "regions": ["emea"],
             **changes,
         }
         return jwt.encode(payload, self._key, algorithm="EdDSA", headers={"kid": "k1"})
@@ -111,12 +114,15 @@ class Gate:
         return " ".join(f"{key}='{value}'" for key, value in given.items())
 
 
-def policy_set(version: str = "v1", *, note_clear: bool = False) -> PolicySet:
+def policy_set(
+    version: str = "v1", *, note_clear: bool = False, without_column: str = ""
+) -> PolicySet:
     """The policy of the module's docstring, built by hand."""
     place = Place("test", 1)
     claims = {"regions": ClaimType.parse("text[]")}
     orders = RelationKey("main", "shop", "orders")
-    columns = ("id", "region", "amount", "note", "placed", "tags", "mood")
+    listed = ("id", "region", "amount", "note", "placed", "tags", "mood")
+    columns = tuple(name for name in listed if name != without_column)
     mask = ConstantMask("withheld", TypedLiteral("text", "[withheld]"))
     scope = Scope("main", claim_types=claims)
     region = "region = ANY(claim('regions'))"
@@ -187,8 +193,18 @@ async def serving(**settings: object) -> AsyncIterator[Gate]:
             await _fill(source)
             configuration = load(_write_configuration(directory, source, settings))
             post = Post(0, shadow, directory / "post")
-            async with opened(configuration, post, lambda _: (policy[0], ())) as worker:
-                yield Gate(worker.port, worker, source, directory, policy, key)
+            gates: list[Gate] = []
+
+            def load_policy(_: Sequence[Path]) -> tuple[PolicySet, tuple[Problem, ...]]:
+                for gate in gates:
+                    gate.refuse_policy()
+                return policy[0], ()
+
+            async with opened(configuration, post, load_policy) as worker:
+                gates.append(
+                    Gate(worker.port, worker, source, directory, policy, lambda: None, key)
+                )
+                yield gates[0]
 
 
 def _write_configuration(directory: Path, source: Cluster, settings: dict[str, object]) -> Path:
