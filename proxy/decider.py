@@ -44,6 +44,9 @@ from proxy.wire.batch import RowBatch
 CACHED_MAX = 2_000
 """Decisions of one worker; each holds a tree and texts, some 20 kB for a join of three tables."""
 
+DATA_EXCEPTION = "22"
+"""The class of SQLSTATEs for values that do not fit (PostgreSQL documentation, appendix A)."""
+
 CACHED_TEXT_CHARACTERS_MAX = 16_384
 """Longer texts are generated and rarely repeat."""
 
@@ -359,6 +362,23 @@ class PolicyDecider:
         return query_fragment(
             guarded.verified, decided.source, claim, parameter_oids=decided.source_oids
         )
+
+    async def clarified(self, session: Session, decided: Decided, fault: Fault) -> Fault:
+        """See `decision.Decider`.
+
+        A literal that was lifted into a value is checked by the source when it is bound; asked
+        about the client's own text, the shadow tells which literal is wrong, and where.
+        """
+        assert isinstance(decided, _Decided), "made by this class"
+        if not decided.lifted or fault.sqlstate[:2] != DATA_EXCEPTION:
+            return fault
+        catalog = self._estate().class_of(session.identity.roles)
+        try:
+            shadow = await self._shadow.class_for(catalog)
+            await shadow.describe(decided.statement.text, (), decided.search_path)
+        except Fault as told:
+            return told.shifted(decided.statement.offset)
+        return fault
 
     async def answer_catalog(
         self, session: Session, decided: Decided, arguments: Arguments, formats: tuple[int, ...]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from proxy.faults import Fault
 from proxy.runtime.audit import RelationAccess
 from proxy.session import Session
 from proxy.sources.base import Arguments
@@ -86,6 +87,11 @@ class Decider(Protocol):
 
     def runnable(self, session: Session, decided: Decided) -> Runnable:
         """What to run now, with this identity's claims. Raises DeniedFault."""
+        ...
+
+    async def clarified(self, session: Session, decided: Decided, fault: Fault) -> Fault:
+        """The fault to tell for one that a source raised: of the client's own text where it can
+        be told from that alone, else `fault`."""
         ...
 
     async def answer_catalog(

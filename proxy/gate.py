@@ -274,8 +274,10 @@ class Gate:
                     run.bytes_told += len(chunk)
                     yield chunk
         except Fault as fault:
-            failure = fault
-            raise
+            decided = portal.prepared.decided
+            assert decided is not None, "prepare decides every statement that is not our own"
+            failure = await self._decider.clarified(workspace.session, decided, fault)
+            raise failure from fault
         except BaseException:
             failure = Fault("interrupted", sqlstate="57014")
             raise
