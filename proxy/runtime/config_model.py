@@ -227,15 +227,6 @@ class Limits:
     sessions_max: int = setting(
         "client sessions of one worker process", default=500, minimum=1, maximum=100_000
     )
-    statement_bytes_max: int = setting(
-        "length of one SQL text", default=1024 * 1024, minimum=1024, maximum=16 * 1024 * 1024
-    )
-    nesting_depth_max: int = setting(
-        "depth of brackets and subqueries in one SQL text", default=200, minimum=10, maximum=1000
-    )
-    parameters_max: int = setting(
-        "parameters of one statement", default=60_000, minimum=1, maximum=60_000
-    )
     prepared_statements_max: int = setting(
         "named statements of a session", default=1000, minimum=1, maximum=100_000
     )
@@ -277,12 +268,6 @@ class Shadow:
 
     directory: Path | None = setting(
         "where its files lie; default: a temporary directory", default=None
-    )
-    memory_bytes_max: int = setting(
-        "shared memory of the server",
-        default=64 * 1024 * 1024,
-        minimum=16 * 1024 * 1024,
-        maximum=16 * 1024 * 1024 * 1024,
     )
     classes_max: int = setting(
         "visibility classes kept, one database each", default=64, minimum=1, maximum=10_000
