@@ -81,16 +81,16 @@ KINDS: Final = (
         "ten_thousands",
     ),
     Kind(
+        "a device or network address",
+        "ip ip_address ipaddr mac mac_address imei user_agent device_id",
+        "",
+    ),
+    Kind(
         "a place",
         """
         address street house_number zip zipcode zip_code postcode postal_code latitude
         longitude lat lon lng geo geolocation location home residence
         """,
-        "",
-    ),
-    Kind(
-        "a device or network address",
-        "ip ip_address ipaddr mac mac_address imei user_agent device_id",
         "",
     ),
     Kind(

@@ -1,3 +1,5 @@
+"""Configuration, policy and role against a real server: each mistake with its file and line."""
+
 from __future__ import annotations
 
 import psycopg
@@ -50,9 +52,9 @@ def test_a_policy_that_does_not_fit_is_told_by_file_and_line(
     workplace.policy.write_text(policy.replace(written, instead, 1))
     ended = sallyport("check")
     assert ended.code == 1
-    assert any(
-        one.startswith(f"policy.yaml:{line}: ") and told in one for one in ended.lines
-    ), ended.out
+    assert any(one.startswith(f"policy.yaml:{line}: ") and told in one for one in ended.lines), (
+        ended.out
+    )
 
 
 def test_a_table_that_the_role_may_not_read(workplace: Workplace, sallyport: Run) -> None:

@@ -1,3 +1,5 @@
+"""What may be typed, and which module it leads to."""
+
 from __future__ import annotations
 
 import importlib

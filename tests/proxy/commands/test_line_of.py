@@ -1,3 +1,5 @@
+"""Where a setting stands."""
+
 from __future__ import annotations
 
 from pathlib import Path

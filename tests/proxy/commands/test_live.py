@@ -52,7 +52,7 @@ async def test_schema_and_role_are_read(workplace: Workplace) -> None:
 async def test_what_is_wrong_is_a_sentence(
     source: dict[str, object], told: str, workplace: Workplace
 ) -> None:
-    view = await look(workplace, **source)
+    view = await look(workplace, (), **source)
     assert view.catalog is None
     assert view.role is None
     (failure,) = view.failures

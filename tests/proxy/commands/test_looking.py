@@ -1,3 +1,5 @@
+"""Which gate is looked at, and that the demonstration's is accepted only where it lives."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,3 +1,5 @@
+"""Exit codes, and what goes to which stream."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Cases beside the rules: passed, failed, absent."""
+
 from __future__ import annotations
 
 from pathlib import Path
