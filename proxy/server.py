@@ -65,6 +65,11 @@ class _Child:
         self._keeper: asyncio.Task[None] | None = None
         self._is_stopping = False
 
+    @property
+    def process_id(self) -> int:
+        """Of the process that runs now, or ran last; 0 before the first."""
+        return 0 if self._process is None else self._process.pid
+
     async def start(self) -> None:
         """Start it and wait until it serves. Raises StartRefused."""
         self._process = await asyncio.create_subprocess_exec(

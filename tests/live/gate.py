@@ -39,6 +39,42 @@ GATE_PASSWORD = "gate password"
 SOURCE_MAJOR = 16
 """As the shadow: error texts differ a little between majors."""
 
+POLICY = """
+version: 1
+source: main
+roles: {analyst: reads a region, auditor: reads everything}
+claims:
+  regions: {type: "text[]", pointer: /regions}
+masks:
+  withheld: {constant: {type: text, value: "[withheld]"}}
+tables:
+  shop.orders:
+    columns:
+      id: {}
+      region: {}
+      amount: {}
+      note: {mask: withheld}
+      placed: {}
+      tags: {}
+      mood: {}
+      hidden: {absent: true}
+    rules:
+      - grant: by-region
+        roles: [analyst]
+        columns: [id, region, amount, note, placed, tags, mood]
+        where: region = ANY(claim('regions'))
+      - grant: all
+        roles: [auditor]
+        columns: [id, region, amount, note, placed, tags, mood]
+        unmask: [note]
+  shop.items:
+    columns: {id: {}, order_id: {}, sku: {}}
+    rules:
+      - grant: items
+        roles: [analyst, auditor]
+"""
+"""The same policy as a file, for tests of the whole server."""
+
 SCHEMA = """
 CREATE SCHEMA shop;
 CREATE TYPE shop.mood AS ENUM ('sad', 'ok', 'happy');
@@ -66,12 +102,18 @@ class Gate:
     """A serving gate. `tokens` are made by `token`; `source` is a superuser's connection string."""
 
     port: int
-    worker: Worker
+    started: Worker | None
     source: Cluster
     directory: Path
     policy: list[PolicySet]
     refuse_policy: Callable[[], None]
     _key: Ed25519PrivateKey = field(repr=False)
+
+    @property
+    def worker(self) -> Worker:
+        """The worker, where it runs in this process."""
+        assert self.started is not None
+        return self.started
 
     def token(
         self,
@@ -169,42 +211,62 @@ def policy_set(
     )
 
 
+@dataclass
+class Files:
+    """What a gate is started from: its source runs, its configuration is written."""
+
+    directory: Path
+    configuration: Path
+    source: Cluster
+    key: Ed25519PrivateKey = field(repr=False)
+
+    def gate(self, port: int) -> Gate:
+        """A gate that another process serves."""
+        return Gate(port, None, self.source, self.directory, [], lambda: None, self.key)
+
+
 @asynccontextmanager
-async def serving(**settings: object) -> AsyncIterator[Gate]:
-    """A gate in this process, and its source; `settings` are merged into the configuration."""
+async def prepared(**settings: object) -> AsyncIterator[Files]:
+    """A source, keys, a policy file and a configuration; `settings` are merged into the latter."""
     with tempfile.TemporaryDirectory(prefix="sallyport-live-") as name:
         directory = Path(name)
         (directory / "post").mkdir(mode=0o700)
         key = Ed25519PrivateKey.generate()
         _write_key_set(directory / "jwks.json", key)
-        (directory / "policy.yaml").write_text("version: 1\n")
+        (directory / "policy.yaml").write_text(POLICY)
         (directory / "password").write_text(GATE_PASSWORD)
-        policy = [policy_set()]
-        async with (
-            # `reader` is for tests that compare the gate with the source itself.
-            Cluster(
-                directory / "source",
-                major=SOURCE_MAJOR,
-                durable=False,
-                authentication=("local all reader trust",),
-            ) as source,
-            shadow_cluster(directory / "shadow") as shadow,
-        ):
+        # `reader` is for tests that compare the gate with the source itself.
+        async with Cluster(
+            directory / "source",
+            major=SOURCE_MAJOR,
+            durable=False,
+            authentication=("local all reader trust",),
+        ) as source:
             await _fill(source)
-            configuration = load(_write_configuration(directory, source, settings))
-            post = Post(0, shadow, directory / "post")
-            gates: list[Gate] = []
+            yield Files(directory, _write_configuration(directory, source, settings), source, key)
 
-            def load_policy(_: Sequence[Path]) -> tuple[PolicySet, tuple[Problem, ...]]:
-                for gate in gates:
-                    gate.refuse_policy()
-                return policy[0], ()
 
-            async with opened(configuration, post, load_policy) as worker:
-                gates.append(
-                    Gate(worker.port, worker, source, directory, policy, lambda: None, key)
-                )
-                yield gates[0]
+@asynccontextmanager
+async def serving(**settings: object) -> AsyncIterator[Gate]:
+    """A gate in this process, and its source; `settings` are merged into the configuration."""
+    async with (
+        prepared(**settings) as files,
+        shadow_cluster(files.directory / "shadow") as shadow,
+    ):
+        policy = [policy_set()]
+        gates: list[Gate] = []
+
+        def load_policy(_: Sequence[Path]) -> tuple[PolicySet, tuple[Problem, ...]]:
+            for gate in gates:
+                gate.refuse_policy()
+            return policy[0], ()
+
+        post = Post(0, shadow, files.directory / "post")
+        async with opened(load(files.configuration), post, load_policy) as worker:
+            gate = files.gate(worker.port)
+            gate.started, gate.policy = worker, policy
+            gates.append(gate)
+            yield gate
 
 
 def _write_configuration(directory: Path, source: Cluster, settings: dict[str, object]) -> Path:
