@@ -50,6 +50,8 @@ DATA_EXCEPTION = "22"
 CACHED_TEXT_CHARACTERS_MAX = 16_384
 """Longer texts are generated and rarely repeat."""
 
+TEXT_OID = 25
+
 FIRST_NORMAL_OID = 16_384
 """PostgreSQL source, access/transam.h: lower OIDs are built in and the same everywhere."""
 
@@ -112,6 +114,7 @@ class _Decided:
     search_path: tuple[str, ...]
     classified: Classified
     source_oids: tuple[int, ...] = ()
+    result_oids: tuple[int, ...] | None = None
     guarded: pipeline.Guarded | None = None
     valid_until: float | None = None
     lifted: tuple[bytes, ...] = field(default=(), repr=False)
@@ -270,6 +273,9 @@ class PolicyDecider:
             source=source,
             source_oids=tuple(_source_oid(oids, source, oid) for oid in described.parameter_oids),
             parameter_oids=described.parameter_oids,
+            result_oids=tuple(
+                _result_oid(oids, source, one.type_oid) for one in described.fields or ()
+            ),
             fields=explain.FIELDS if is_explain else described.fields,
             revision=estate.revision,
             guarded_sql=guarded.rewritten.sql,
@@ -360,7 +366,11 @@ class PolicyDecider:
         if decided.classified.copy is not None:
             return copy_fragment(guarded.verified, decided.source, decided.classified.copy)
         return query_fragment(
-            guarded.verified, decided.source, claim, parameter_oids=decided.source_oids
+            guarded.verified,
+            decided.source,
+            claim,
+            parameter_oids=decided.source_oids,
+            result_oids=decided.result_oids,
         )
 
     async def clarified(self, session: Session, decided: Decided, fault: Fault) -> Fault:
@@ -403,6 +413,16 @@ def _source_oid(oids: Oids, source: str, oid: int) -> int:
     if oid < FIRST_NORMAL_OID:
         return oid
     return oids.sources.get((source, oid), 0)
+
+
+def _result_oid(oids: Oids, source: str, oid: int) -> int:
+    """The type that the source must answer with, 0 where it may differ from the shadow's.
+
+    Types that the shadow lacks stand in as text there, rows of a table are anonymous at the source.
+    """
+    if oid == TEXT_OID:
+        return 0
+    return _source_oid(oids, source, oid)
 
 
 def _decision(estate: Estate, session: Session, key: RelationKey, now: float) -> RelationDecision:

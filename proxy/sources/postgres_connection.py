@@ -481,7 +481,11 @@ class PostgresConnection:
         if fragment.result_oids is None:
             return
         fields = () if portal.description is None else portal.description.fields
-        if tuple(field.type_oid for field in fields) != fragment.result_oids:
+        given = [field.type_oid for field in fields]
+        wanted = fragment.result_oids
+        if len(given) != len(wanted) or any(
+            w not in (0, g) for w, g in zip(wanted, given, strict=True)
+        ):
             self._backend.statements.forget(portal.statement)
             raise SourceFault("cached plan must not change result type", sqlstate="0A000")
 

@@ -28,6 +28,7 @@ class Fragment:
 
     `sql` is fully qualified text; `$1..$n` are the client's parameters with `parameter_oids`,
     `$n+1..` the claims in `claim_slots` order with `claim_values` (None: SQL NULL).
+    `result_oids` are the types that the answer must have, 0 for any; None: not checked.
     `row_limit` and `byte_limit` are the policy's caps for this statement, None for none.
     """
 
