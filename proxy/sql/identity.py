@@ -74,7 +74,7 @@ def answer(name: str, facts: SessionFacts, argument: tree.Node | None = None) ->
         case "pg_is_in_recovery":
             return tree.cast(tree.constant("f"), "pg_catalog.bool")
         case "pg_advisory_unlock_all":
-            return tree.cast(tree.constant(""), "pg_catalog.text")
+            return tree.cast(tree.constant(""), "pg_catalog.void")
         case "inet_server_port" | "inet_client_port":
             return tree.cast(tree.null(), "pg_catalog.int4")
         case "inet_server_addr" | "inet_client_addr":

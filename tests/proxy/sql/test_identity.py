@@ -6,8 +6,9 @@ import pytest
 
 from proxy.faults import Fault
 from proxy.sql import tree
-from proxy.sql.identity import settle
+from proxy.sql.identity import answer, settle
 from tests.proxy.sql.fixture import FACTS
+from tests.servers.postgres import Server
 
 
 def settled(expression: str, types: dict[str, str] | None = None) -> str:
@@ -31,6 +32,7 @@ def settled(expression: str, types: dict[str, str] | None = None) -> str:
         ("pg_backend_pid() AS p", "7 AS p"),
         ("inet_server_port()", "NULL::int AS inet_server_port"),
         ("version()", "'PostgreSQL 16.14 (Sallyport)'::pg_catalog.text AS version"),
+        ("pg_advisory_unlock_all()", "''::pg_catalog.void AS pg_advisory_unlock_all"),
         ("lower(current_user)", "pg_catalog.lower('alice'::pg_catalog.name)"),
         ("lower('x')", "pg_catalog.lower('x')"),
         ("'x'::text", "'x'::pg_catalog.text"),
@@ -64,3 +66,23 @@ def test_unknown_names_are_refused_even_if_the_shadow_knew_them(
         settled(expression, {"mood": "shop"})
 
     assert caught.value.sqlstate == sqlstate
+
+
+IDENTITIES = (
+    "current_user", "session_user", "system_user", "current_database()", "current_schema()",
+    "current_schemas(true)", "version()", "pg_backend_pid()", "pg_client_encoding()",
+    "getdatabaseencoding()", "getpgusername()", "pg_is_in_recovery()", "pg_advisory_unlock_all()",
+    "inet_server_port()", "inet_client_port()", "inet_server_addr()", "inet_client_addr()",
+)  # fmt: skip
+
+
+def test_every_answer_has_the_type_of_the_real_one(postgres_server: Server) -> None:
+    with postgres_server.connect() as connection:
+        for call in IDENTITIES:
+            query = tree.select()
+            query.target_list.append(tree.target(answer(call.split("(")[0], FACTS)))
+            ours = connection.execute(tree.print_tree(query).encode()).description
+            theirs = connection.execute(f"SELECT {call}".encode()).description
+            assert ours is not None
+            assert theirs is not None
+            assert ours[0].type_code == theirs[0].type_code, call
