@@ -1,0 +1,99 @@
+"""The whole corpus against one pair, and what was found, as values and as text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from tests.fidelity.corpus import Query
+from tests.fidelity.pair import Pair
+from tests.fidelity.reading import AsyncpgReader, Way, libpq
+from tests.fidelity.verdict import Judgement, Verdict, compare
+
+LIBPQ_WAYS = (Way.SIMPLE, Way.PREPARED, Way.COPY)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One statement, sent in one way. `is_answered`: the source gave no error."""
+
+    query: Query
+    way: Way
+    verdict: Verdict
+    is_answered: bool
+
+
+async def compare_all(pair: Pair, queries: Sequence[Query]) -> list[Finding]:
+    """Ask both ends everything, in every way."""
+    # A process of its own: libpq waits for the gate, which runs here, without giving up the GIL.
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        asked = asyncio.get_running_loop().run_in_executor(pool, _by_libpq, pair, queries)
+        by_asyncpg = await _by_asyncpg(pair, queries)
+        return await asked + by_asyncpg
+
+
+def _by_libpq(pair: Pair, queries: Sequence[Query]) -> list[Finding]:
+    findings = []
+    with libpq(pair.direct) as direct, libpq(pair.gate) as gate:
+        for query in queries:
+            for way in LIBPQ_WAYS:
+                wanted = direct.read(way, query.text)
+                found = gate.read(way, query.text)
+                verdict = compare(wanted, found, is_ordered=query.is_ordered)
+                findings.append(Finding(query, way, verdict, wanted.sqlstate is None))
+    return findings
+
+
+async def _by_asyncpg(pair: Pair, queries: Sequence[Query]) -> list[Finding]:
+    direct, gate = AsyncpgReader(pair.direct), AsyncpgReader(pair.gate)
+    findings = []
+    try:
+        for query in queries:
+            wanted = await direct.read(query.text)
+            found = await gate.read(query.text)
+            verdict = compare(wanted, found, is_ordered=query.is_ordered)
+            findings.append(Finding(query, Way.ASYNCPG, verdict, wanted.sqlstate is None))
+    finally:
+        await direct.close()
+        await gate.close()
+    return findings
+
+
+def table(findings: Sequence[Finding]) -> str:
+    """Counts by kind: a statement is as bad as the worst way of sending it; then by way."""
+    worst: dict[Query, Judgement] = {}
+    order = list(Judgement)
+    for finding in findings:
+        known = worst.get(finding.query, Judgement.EQUAL)
+        worst[finding.query] = max(known, finding.verdict.judgement, key=order.index)
+    by_kind = Counter((query.kind, judgement) for query, judgement in worst.items())
+    by_way = Counter((finding.way.value, finding.verdict.judgement) for finding in findings)
+    kinds = sorted({query.kind for query in worst})
+    total = Counter(("all statements", judgement) for judgement in worst.values())
+    lines = [f"{'kind':28}{'equal':>10}{'refused':>10}{'different':>10}"]
+    for counts, names in (
+        (by_kind, kinds),
+        (total, ["all statements"]),
+        (by_way, [way.value for way in Way]),
+    ):
+        for name in names:
+            numbers = "".join(f"{counts[name, judgement]:10}" for judgement in Judgement)
+            lines.append(f"{name:28}{numbers}")
+    return "\n".join(lines)
+
+
+def listing(findings: Sequence[Finding], judgement: Judgement) -> list[str]:
+    """One line per statement and reason of that judgement, with the ways in which it came."""
+    ways: dict[tuple[Query, str], list[str]] = {}
+    for finding in findings:
+        if finding.verdict.judgement is judgement:
+            key = (finding.query, finding.verdict.reason)
+            ways.setdefault(key, []).append(finding.way.value)
+    return [
+        f"{query.kind} | {','.join(names)} | {reason} | {query.one_line}"
+        for (query, reason), names in ways.items()
+    ]
