@@ -1,0 +1,128 @@
+"""Upstream transactions as mirrors of the client's: what is sent, and when."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from proxy.faults import Fault, SourceFault
+from proxy.workspace import Workspace
+from tests.proxy.doubles import SOURCE, Source, make_workspace
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def workspace(source: Source) -> Workspace:
+    return make_workspace(source)
+
+
+async def test_nothing_is_begun_outside_a_block(workspace: Workspace, source: Source) -> None:
+    await workspace.upstream.take(SOURCE)
+    await workspace.end_implicit(is_committed=True)
+    workspace.upstream.settle()
+    await asyncio.sleep(0)
+
+    assert source.log == ["acquire", "sync", "give back"]
+
+
+async def test_a_block_begins_late_and_replays_its_savepoints(
+    workspace: Workspace, source: Source
+) -> None:
+    transaction = workspace.session.transaction
+    transaction.begin()
+    transaction.savepoint("x'; DROP TABLE y")
+    transaction.savepoint("b")
+    assert source.log == []
+    await workspace.upstream.take(SOURCE)
+    await workspace.upstream.take(SOURCE)
+    transaction.rollback_to("b")
+    await workspace.upstream.rollback_to()
+    transaction.release("b")
+    await workspace.upstream.release_savepoint()
+    await workspace.finish(is_committed=True)
+
+    assert source.log == [
+        "acquire", "begin READ COMMITTED", "savepoint s0", "savepoint s1", "rollback to s1",
+        "release s1", "commit",
+    ]  # fmt: skip
+
+
+async def test_isolation_goes_along(workspace: Workspace, source: Source) -> None:
+    workspace.session.transaction.begin()
+    workspace.session.settings.set("transaction_isolation", "serializable", is_local=True)
+    await workspace.upstream.take(SOURCE)
+
+    assert source.log[-1] == "begin SERIALIZABLE"
+
+
+async def test_a_connection_is_kept_while_a_block_is_open(
+    workspace: Workspace, source: Source
+) -> None:
+    workspace.session.transaction.begin()
+    await workspace.upstream.take(SOURCE)
+    workspace.upstream.settle()
+    await asyncio.sleep(0)
+    assert "give back" not in source.log
+    workspace.close()
+    await asyncio.sleep(0)
+
+    assert source.log[-1] == "give back"
+
+
+async def test_a_lost_connection_is_replaced_only_outside_a_block(
+    workspace: Workspace, source: Source
+) -> None:
+    first = await workspace.upstream.take(SOURCE)
+    first.is_usable = False  # type: ignore[misc]
+    assert await workspace.upstream.take(SOURCE) is not first
+    workspace.session.transaction.begin()
+    await workspace.upstream.take(SOURCE)
+    source.connections[-1].is_usable = False
+    with pytest.raises(SourceFault) as caught:
+        await workspace.upstream.take(SOURCE)
+
+    assert caught.value.sqlstate == "08006"
+
+
+async def test_pinned_settings_cannot_change_under_a_transaction(workspace: Workspace) -> None:
+    workspace.session.transaction.begin()
+    await workspace.upstream.take(SOURCE)
+    workspace.session.settings.set("TimeZone", "Europe/Rome", is_local=True)
+    with pytest.raises(Fault) as caught:
+        await workspace.upstream.take(SOURCE)
+
+    assert caught.value.sqlstate == "0A000"
+
+
+async def test_a_failed_commit_is_told_and_the_block_is_over(
+    workspace: Workspace, source: Source
+) -> None:
+    workspace.session.transaction.begin()
+    await workspace.upstream.take(SOURCE)
+    source.connections[0].fault = SourceFault("could not serialize", sqlstate="40001")
+    with pytest.raises(SourceFault):
+        await workspace.finish(is_committed=True)
+
+    assert workspace.session.transaction.status == b"I"
+
+
+async def test_cancel_reaches_only_what_runs(workspace: Workspace, source: Source) -> None:
+    connection = await workspace.upstream.take(SOURCE)
+    assert not await workspace.upstream.cancel()
+    with workspace.upstream.running(connection):
+        assert await workspace.upstream.cancel()
+    assert not await workspace.upstream.cancel()
+
+    assert source.log.count("cancel") == 1
+
+
+async def test_an_unknown_source(workspace: Workspace) -> None:
+    with pytest.raises(SourceFault) as caught:
+        await workspace.upstream.take("other")
+
+    assert caught.value.sqlstate == "08006"
