@@ -1,0 +1,79 @@
+"""Which queries are about settings and nothing else, and what they do."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.faults import Fault
+from proxy.setting_query import run, setting_calls
+from proxy.settings import Settings
+from proxy.sql.parse import parse
+
+
+def answer(text: str, settings: Settings) -> tuple[str | None, ...]:
+    calls = setting_calls(parse(text)[0].node)
+    assert calls is not None
+    (row,) = run(calls, settings).rows
+    return row
+
+
+def test_asyncpg_switches_jit_off() -> None:
+    text = "SELECT current_setting('jit') AS cur, set_config('jit', 'off', false) AS new"
+    settings = Settings({})
+    settings.set("jit", "on", is_local=False)
+
+    assert answer(text, settings) == ("on", "off")
+    assert settings.get("jit") == "off"
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("SELECT pg_catalog.current_setting('TimeZone')", ("UTC",)),
+        ("SELECT current_setting('nothing'::text, true)", (None,)),
+        ("SELECT set_config('search_path', '', false)", ("",)),
+    ],
+)
+def test_answers(text: str, row: tuple[str | None, ...]) -> None:
+    assert answer(text, Settings({})) == row
+
+
+@pytest.mark.parametrize(
+    ("text", "sqlstate"),
+    [
+        ("SELECT current_setting('nothing')", "42704"),
+        ("SELECT set_config('role', 'postgres', false)", "42501"),
+        ("SELECT set_config('default_transaction_read_only', 'off', false)", "42501"),
+        ("SELECT set_config('TimeZone', 'x', false)", "22023"),
+    ],
+)
+def test_refusals_are_those_of_set(text: str, sqlstate: str) -> None:
+    with pytest.raises(Fault) as caught:
+        answer(text, Settings({}))
+
+    assert caught.value.sqlstate == sqlstate
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1",
+        "SELECT current_setting('a'), 1",
+        "SELECT current_setting(name) FROM t",
+        "SELECT current_setting('a') FROM t",
+        "SELECT current_setting('a') WHERE true",
+        "SELECT DISTINCT current_setting('a')",
+        "SELECT current_setting('a') UNION SELECT 'b'",
+        "SELECT current_setting('a' || 'b')",
+        "SELECT current_setting(DISTINCT 'a')",
+        "SELECT current_setting('a') OVER ()",
+        "SELECT current_setting($1)",
+        "SELECT other.current_setting('a')",
+        "SELECT set_config('a', NULL, false)",
+        "SELECT current_setting(VARIADIC 'a')",
+        "WITH x AS (SELECT 1) SELECT current_setting('a')",
+        "SELECT lower(current_setting('a'))",
+    ],
+)
+def test_every_other_query_is_judged_as_one(text: str) -> None:
+    assert setting_calls(parse(text)[0].node) is None

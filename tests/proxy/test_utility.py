@@ -1,0 +1,154 @@
+"""Statements that the gate answers itself: tags, notices, faults, and what they change."""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy import utility
+from proxy.faults import Fault
+from proxy.sql.parse import parse
+from proxy.workspace import Prepared, Workspace
+from tests.proxy.doubles import make_workspace
+
+
+@pytest.fixture
+def workspace() -> Workspace:
+    return make_workspace()
+
+
+async def tags(workspace: Workspace, text: str) -> list[str]:
+    return [(await utility.run(workspace, one)).tag for one in parse(text)]
+
+
+async def sqlstate(workspace: Workspace, text: str) -> str:
+    with pytest.raises(Fault) as caught:
+        await tags(workspace, text)
+    return caught.value.sqlstate
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("BEGIN; COMMIT", ["BEGIN", "COMMIT"]),
+        ("START TRANSACTION; END", ["START TRANSACTION", "COMMIT"]),
+        ("BEGIN; ABORT", ["BEGIN", "ROLLBACK"]),
+        (
+            "BEGIN; SAVEPOINT a; ROLLBACK TO a; RELEASE a; ROLLBACK",
+            ["BEGIN", "SAVEPOINT", "ROLLBACK", "RELEASE", "ROLLBACK"],
+        ),
+        ("SET timezone = 'UTC'; RESET timezone; RESET ALL", ["SET", "RESET", "RESET"]),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", ["SET"]),
+        ("SET NAMES 'utf8'", ["SET"]),
+        ("SET TIME ZONE -5", ["SET"]),
+        ("SET TIME ZONE DEFAULT", ["SET"]),
+        ("RESET ROLE; RESET SESSION AUTHORIZATION", ["RESET", "RESET"]),
+        ("DISCARD ALL; DISCARD PLANS; DISCARD TEMP; DISCARD SEQUENCES",
+         ["DISCARD ALL", "DISCARD PLANS", "DISCARD TEMP", "DISCARD SEQUENCES"]),
+        ("DEALLOCATE ALL; CLOSE ALL; UNLISTEN *", ["DEALLOCATE ALL", "CLOSE CURSOR ALL",
+        "UNLISTEN"]), ("BEGIN; COMMIT AND CHAIN; ROLLBACK AND CHAIN; COMMIT",
+         ["BEGIN", "COMMIT", "ROLLBACK", "COMMIT"]),
+    ],
+)  # fmt: skip
+async def test_tags(workspace: Workspace, text: str, found: list[str]) -> None:
+    assert await tags(workspace, text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("SET nothing = 1", "42704"),
+        ("SHOW nothing", "42704"),
+        ("SHOW role", "42704"),
+        ("SET ROLE x", "42501"),
+        ("SET LOCAL ROLE x", "42501"),
+        ("SET timezone = 'Nowhere'", "22023"),
+        ("SET timezone = 'a', 'b'", "22023"),
+        ("SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE", "0A000"),
+        ("SET timezone FROM CURRENT", "0A000"),
+        ("BEGIN READ WRITE", "42501"),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "42501"),
+        ("BEGIN; SET TRANSACTION READ WRITE", "42501"),
+        ("SAVEPOINT a", "25P01"),
+        ("COMMIT AND CHAIN", "25P01"),
+        ("BEGIN; DISCARD ALL", "25001"),
+        ("DEALLOCATE nothing", "26000"),
+        ("CLOSE nothing", "34000"),
+        ("LISTEN x", "0A000"),
+        ("NOTIFY x", "0A000"),
+    ],
+)
+async def test_refusals(workspace: Workspace, text: str, code: str) -> None:
+    assert await sqlstate(workspace, text) == code
+
+
+async def test_a_failed_block_accepts_its_end_only(workspace: Workspace) -> None:
+    await tags(workspace, "BEGIN; SAVEPOINT a")
+    workspace.session.transaction.fail()
+    assert await sqlstate(workspace, "SHOW timezone") == "25P02"
+    assert await sqlstate(workspace, "BEGIN") == "25P02"
+    assert await tags(workspace, "ROLLBACK TO a; SHOW timezone") == ["ROLLBACK", "SHOW"]
+    workspace.session.transaction.fail()
+
+    assert await tags(workspace, "COMMIT") == ["ROLLBACK"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("BEGIN; BEGIN", "25001"), ("COMMIT", "25P01"), ("ROLLBACK", "25P01"),
+     ("SET LOCAL timezone = 'UTC'", "25P01"), ("SET TRANSACTION READ ONLY", "25P01")],
+)  # fmt: skip
+async def test_warnings(workspace: Workspace, text: str, code: str) -> None:
+    await tags(workspace, text)
+
+    assert [notice.sqlstate for notice in workspace.take_notices()] == [code]
+    assert workspace.take_notices() == []
+
+
+async def test_a_client_may_ask_for_no_warnings(workspace: Workspace) -> None:
+    await tags(workspace, "SET client_min_messages = error; COMMIT")
+
+    assert workspace.take_notices() == []
+
+
+async def test_set_local_outside_a_block_changes_nothing(workspace: Workspace) -> None:
+    await tags(workspace, "SET LOCAL timezone = 'Europe/Rome'")
+
+    assert workspace.session.settings.get("timezone") == "UTC"
+
+
+async def test_isolation_is_the_blocks_own(workspace: Workspace) -> None:
+    get = workspace.session.settings.get
+    await tags(workspace, "SET default_transaction_isolation = 'repeatable read'; BEGIN")
+    assert get("transaction_isolation") == "repeatable read"
+    await tags(workspace, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; COMMIT AND CHAIN")
+    assert get("transaction_isolation") == "serializable"
+    await tags(workspace, "COMMIT")
+    assert get("transaction_isolation") == "read committed"
+    await tags(workspace, "BEGIN")
+    workspace.session.transaction.has_run = True
+
+    text = "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE"
+    assert await sqlstate(workspace, text) == "25001"
+
+
+async def test_search_path_keeps_its_quotes(workspace: Workspace) -> None:
+    await tags(workspace, 'SET search_path TO "$user", "Odd", public')
+
+    assert workspace.session.settings.get("search_path") == '"$user", "Odd", public'
+
+
+async def test_discard_all_forgets_the_session(workspace: Workspace) -> None:
+    (statement,) = parse("SELECT 1")
+    workspace.statements.add("p", Prepared("p", statement))
+    await tags(workspace, "SET timezone = 'Europe/Rome'; DISCARD ALL")
+
+    assert len(workspace.statements) == 0
+    assert workspace.session.settings.get("timezone") == "UTC"
+
+
+async def test_show_all_has_three_columns(workspace: Workspace) -> None:
+    (statement,) = parse("SHOW ALL")
+    answer = await utility.run(workspace, statement)
+
+    assert [one.name for one in answer.fields or ()] == ["name", "setting", "description"]
+    assert utility.fields(workspace, statement) == answer.fields
