@@ -197,6 +197,7 @@ def _compose_guard(
     for suffix in ("", " OFFSET 0"):
         statement = tree.parse_tree(text + suffix).stmts[0].stmt.select_stmt
         _substitute_claims(statement, decision.claim_types, rewritten, slots)
+        _hold_lookups(statement)
         pair.append(tree.strip_locations(statement).SerializeToString(deterministic=True))
     return pair[0], pair[1]
 
@@ -216,6 +217,29 @@ def _substitute_claims(
                 child.CopyFrom(_claim_value(name, type_name, rewritten, slots))
             else:
                 _substitute_claims(child, types, rewritten, slots)
+
+
+def _hold_lookups(statement: tree.Node) -> None:
+    """`IS TRUE` around each top-level condition that reads a lookup table, and around no other."""
+    where = statement.where_clause
+    is_list = where.HasField("bool_expr") and where.bool_expr.boolop == pb.AND_EXPR
+    for part in where.bool_expr.args if is_list else [where]:
+        if _holds_query(part):
+            held = pb.BooleanTest(booltesttype=pb.IS_TRUE)
+            held.arg.CopyFrom(part)
+            part.Clear()
+            part.boolean_test.CopyFrom(held)
+
+
+def _holds_query(message: tree.Node) -> bool:
+    for field, value in message.ListFields():
+        if field.name == "sub_link":
+            return True
+        if field.message_type is None:
+            continue
+        if any(map(_holds_query, value if field.is_repeated else (value,))):
+            return True
+    return False
 
 
 def _is_claim(call: tree.Node) -> bool:

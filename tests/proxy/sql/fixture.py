@@ -113,7 +113,7 @@ def shortened(sql: str) -> str:
     """Guarded SQL for people: guards as `[name]`, `pg_catalog.` left out."""
     for key, pattern in _GUARDS.items():
         name = key.name if key.schema == "public" else f"{key.schema}.{key.name}"
-        where = r"(?: WHERE tenant IN \(SELECT m\.tenant FROM org\.members m WHERE m\.u = [^)]*\))?"
+        where = r"(?: WHERE tenant IN \(SELECT m\.tenant FROM org\.members m WHERE m\.u = [^)]*\) IS TRUE)?"
         whole = rf"\(SELECT (?:(?!\(SELECT).)*?{pattern}{where}( OFFSET 0)?\)"
         sql = re.sub(whole, lambda match, n=name: f"[{n}{'!' if match[1] else ''}]", sql)  # type: ignore[misc]
     return sql.replace("pg_catalog.", "").replace("OPERATOR(", "(")

@@ -128,7 +128,7 @@ SELECT x.c4 FROM orders AS x(c1, c2, c3, c4)
 
 # ONLY is kept
 SELECT id FROM ONLY orders
-=> SELECT id FROM (SELECT id, tenant, amount, CASE WHEN tenant = $1::text THEN secret ELSE 'x'::text END AS secret, note, placed, doc, raw FROM ONLY public.orders WHERE tenant IN (SELECT m.tenant FROM org.members m WHERE m.u = $2::text)) orders
+=> SELECT id FROM (SELECT id, tenant, amount, CASE WHEN tenant = $1::text THEN secret ELSE 'x'::text END AS secret, note, placed, doc, raw FROM ONLY public.orders WHERE tenant IN (SELECT m.tenant FROM org.members m WHERE m.u = $2::text) IS TRUE) orders
 
 # an aliased join stays whole
 SELECT j.sku FROM (orders a JOIN items b ON a.id = b.order_id) AS j WHERE j.note::int = 1
