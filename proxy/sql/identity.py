@@ -114,7 +114,7 @@ def settle(
         message = stack.pop()
         name = message.DESCRIPTOR.name
         if name == "Node":
-            if _replace_identity(message, facts):
+            if _replace_identity(message, facts) or _replace_boolean(message):
                 continue
             field = message.WhichOneof("node")
             if field is not None:
@@ -126,11 +126,35 @@ def settle(
             _qualify_type(message, type_schemas)
         elif name in ("NullTest", "BooleanTest"):
             _part_chained_tests(message)
-        elif name == "ResTarget" and not message.name and _is_identity(message.val):
+        elif name == "ResTarget" and not message.name and _is_replaced(message.val):
             message.name = label.figure(message.val)
         for field, value in message.ListFields():
             if field.message_type is not None:
                 stack.extend(value if field.is_repeated else (value,))
+
+
+def _is_replaced(node: tree.Node) -> bool:
+    return _is_identity(node) or _literal_boolean(node) is not None
+
+
+def _literal_boolean(node: tree.Node) -> bool | None:
+    """The value of `'t'::bool` or `'f'::bool`, None for anything else.
+
+    The printer spells these two `true` and `false`, which read back as constants, not as casts.
+    """
+    cast = node.type_cast
+    if tree.names(cast.type_name.names)[-1:] != ("bool",) or cast.type_name.array_bounds:
+        return None
+    return {"t": True, "f": False}.get(cast.arg.a_const.sval.sval)
+
+
+def _replace_boolean(node: tree.Node) -> bool:
+    value = _literal_boolean(node) if node.HasField("type_cast") else None
+    if value is None:
+        return False
+    node.Clear()
+    node.a_const.boolval.boolval = value
+    return True
 
 
 _TESTS = ("null_test", "boolean_test", "json_is_predicate")
