@@ -1,0 +1,545 @@
+"""Decisions and their cache: what is shared, between whom, for how long, and what never is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from policies.decide import PolicySet
+from policies.window import Window
+from proxy import decider as module
+from proxy.decider import PolicyDecider
+from proxy.decision import Decided, Target
+from proxy.estate import Estate
+from proxy.faults import DeniedFault, Fault, InternalFault, NotFoundFault, SourceFault
+from proxy.session import Session
+from proxy.sources.base import Arguments
+from proxy.sql.allow import CLASSIFICATION
+from proxy.sql.classification import Kind, classification
+from proxy.sql.identity import SessionFacts, answer
+from proxy.sql.parse import Statement, parse
+from proxy.sql.plan import Fragment
+from proxy.wire.batch import RowBatch
+from tests.proxy import shop
+
+ORDERS = "SELECT id, note FROM shop.orders"
+
+
+class Stage:
+    """A decider over the shop, its clock and its shadow in the test's hands."""
+
+    def __init__(self, policy: PolicySet | None = None) -> None:
+        self.estate = Estate(policy or shop.policy(), (shop.catalog(),))
+        self.shadow = shop.NotingShadow()
+        self.now = shop.NOW
+        self.decider = PolicyDecider(
+            lambda: self.estate, self.shadow, server_version="16.10", clock=lambda: self.now
+        )
+
+    async def decide(
+        self, sql: str, session: Session | None = None, oids: tuple[int, ...] = ()
+    ) -> Decided:
+        return await self.decider.decide(session or shop.session(), one(sql), oids)
+
+    def fragment(self, decided: Decided, session: Session | None = None) -> Fragment:
+        found = self.decider.runnable(session or shop.session(), decided).fragment
+        assert found is not None
+        return found
+
+    async def is_shared(self, sql: str, first: Session, second: Session) -> bool:
+        """Whether the second session gets what was decided for the first."""
+        await self.decide(sql, first)
+        asked = len(self.shadow.described)
+        await self.decide(sql, second)
+        return len(self.shadow.described) == asked
+
+
+def one(sql: str) -> Statement:
+    (statement,) = parse(sql)
+    return statement
+
+
+def rewindowed(window: Window) -> PolicySet:
+    """The shop's policy, its grant by region open at certain times only."""
+    usual = shop.policy()
+    tables = dict(usual.tables)
+    table = tables[shop.ORDERS.key]
+    grants = tuple(
+        replace(grant, window=window) if grant.name == "by-region" else grant
+        for grant in table.grants
+    )
+    tables[shop.ORDERS.key] = replace(table, grants=grants)
+    return PolicySet(
+        version="windowed", mapping=usual.mapping, roles=dict(usual.roles), tables=tables
+    )
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+ALICE = shop.session()
+SUE = shop.session(shop.identity("sue", regions=("apac",)), number=8)
+BOB = shop.session(shop.identity("bob", "auditor"), number=9)
+
+
+# What a decision says
+
+
+async def test_a_guarded_statement_is_for_the_source(stage: Stage) -> None:
+    decided = await stage.decide(ORDERS)
+
+    assert decided.target is Target.SOURCE
+    assert decided.source == "main"
+    assert decided.revision == stage.estate.revision
+    assert "'[withheld]'" in decided.guarded_sql
+    assert "hidden" not in decided.guarded_sql
+    (access,) = decided.accesses
+    assert (access.source, access.schema, access.name) == ("main", "shop", "orders")
+    assert {"id", "note"} <= set(access.columns) <= set(shop.VISIBLE)
+    assert access.masks == {"note": "withheld"}
+
+
+async def test_fields_and_parameters_are_the_shadows(stage: Stage) -> None:
+    decided = await stage.decide("SELECT id FROM shop.orders WHERE id = $1", oids=(23,))
+
+    assert decided.parameter_oids == (23,)
+    assert [field.name for field in decided.fields or ()] == ["it"]
+
+
+@pytest.mark.parametrize(
+    "sql", ["SELECT * FROM shop.secrets", "SELECT hidden FROM shop.orders", "SELECT * FROM nothing"]
+)
+async def test_what_a_class_does_not_see_does_not_exist(stage: Stage, sql: str) -> None:
+    with pytest.raises(NotFoundFault):
+        await stage.decide(sql)
+
+
+async def test_an_unknown_table_is_suggested_from_the_visible_ones(stage: Stage) -> None:
+    stage.shadow.fault = NotFoundFault('relation "shop.itms" does not exist')
+
+    with pytest.raises(NotFoundFault) as caught:
+        await stage.decide("SELECT * FROM shop.itms")
+    assert caught.value.hint == 'Perhaps you meant "shop.items".'
+    with pytest.raises(NotFoundFault) as caught:
+        await stage.decide("SELECT * FROM shop.secret")
+    assert "secrets" not in (caught.value.hint or "")
+
+
+async def test_the_shadow_is_not_asked_about_what_is_forbidden(stage: Stage) -> None:
+    with pytest.raises(Fault):
+        await stage.decide("SELECT pg_read_file('/etc/passwd')")
+    assert stage.shadow.described == []
+
+
+async def test_a_source_that_was_never_read_is_down_not_a_crash(stage: Stage) -> None:
+    stage.estate = Estate(stage.estate.policy, ())
+
+    with pytest.raises(SourceFault) as caught:
+        await stage.decide("SELECT 1")
+    assert caught.value.sqlstate == "08006"
+
+
+# The cache: shared where it may be, and only there
+
+
+async def test_a_statement_is_decided_once(stage: Stage) -> None:
+    assert await stage.decide(ORDERS) is await stage.decide(ORDERS)
+    assert len(stage.shadow.described) == 1
+
+
+async def test_people_of_one_role_share_text_and_never_claims(stage: Stage) -> None:
+    assert await stage.is_shared(ORDERS, ALICE, SUE)
+
+    decided = await stage.decide(ORDERS, SUE)
+    assert stage.fragment(decided, ALICE).claim_values == (("emea",),)
+    assert stage.fragment(decided, SUE).claim_values == (("apac",),)
+    assert "emea" not in decided.guarded_sql
+
+
+async def test_another_role_decides_anew(stage: Stage) -> None:
+    assert not await stage.is_shared(ORDERS, ALICE, BOB)
+    clear = await stage.decide(ORDERS, BOB)
+    assert "withheld" not in clear.guarded_sql
+    assert "withheld" in (await stage.decide(ORDERS, ALICE)).guarded_sql
+
+
+@pytest.mark.parametrize("where", ["", " WHERE id = 5"])
+async def test_roles_count_even_where_the_visible_schema_is_the_same(where: str) -> None:
+    stage = Stage(shop.policy(note_clear=True))
+    keys = {stage.estate.class_of(who.identity.roles).key for who in (ALICE, BOB)}
+    assert len(keys) == 1, "the filter alone differs"
+
+    assert not await stage.is_shared(ORDERS + where, ALICE, BOB)
+    all_rows = await stage.decide(ORDERS + where, BOB)
+    assert stage.fragment(all_rows, BOB).claim_values == ()
+    assert stage.fragment(await stage.decide(ORDERS + where, ALICE)).claim_values == (("emea",),)
+
+
+@pytest.mark.parametrize("sql", [ORDERS, ORDERS + " WHERE id = 5"])
+async def test_a_new_policy_or_catalog_decides_anew(stage: Stage, sql: str) -> None:
+    first = await stage.decide(sql)
+    stage.estate = Estate(shop.policy("v2", note_clear=True), stage.estate.catalogs)
+    second = await stage.decide(sql)
+    changed = shop.catalog(shop.with_column(shop.ORDERS, "cost"))
+    stage.estate = Estate(stage.estate.policy, (changed,))
+    third = await stage.decide(sql)
+
+    assert "withheld" in first.guarded_sql
+    assert "withheld" not in second.guarded_sql
+    assert len({one.revision for one in (first, second, third)}) == 3
+
+
+@pytest.mark.parametrize("sql", ["SELECT id FROM orders", "SELECT id FROM orders WHERE id = 5"])
+async def test_the_search_path_is_part_of_the_question(stage: Stage, sql: str) -> None:
+    within = shop.session()
+    within.settings.set("search_path", "shop", is_local=False)
+    assert "shop.orders" in (await stage.decide(sql, within)).guarded_sql
+
+    with pytest.raises(NotFoundFault):
+        await stage.decide(sql, shop.session())
+
+
+async def test_parameter_types_are_part_of_the_question(stage: Stage) -> None:
+    sql = "SELECT id FROM shop.orders WHERE id = $1"
+    assert (await stage.decide(sql, oids=(23,))).parameter_oids == (23,)
+    assert (await stage.decide(sql, oids=(20,))).parameter_oids == (20,)
+
+
+def identity_calls() -> list[str]:
+    """Every spelling whose answer differs between two sessions."""
+    here, there = (
+        SessionFacts("alice", "shop", ("shop",), 7, "16.10"),
+        SessionFacts("sue", "mart", ("mart",), 8, "17.1"),
+    )
+    names = classification().functions
+    told = [
+        f'pg_catalog."{name}"()'
+        for name in sorted(names)
+        if CLASSIFICATION.function(name, 0).kind is Kind.IDENTITY
+        and answer(name, here) != answer(name, there)
+    ]
+    keywords = ["current_user", "session_user", "current_role", "user", "current_catalog"]
+    return [*told, *keywords, "current_schema", "current_schemas(true)", 'U&"v\\0065rsion"()']
+
+
+@pytest.mark.parametrize("call", identity_calls())
+@pytest.mark.parametrize("where", ["", " FROM shop.orders WHERE id = 5"])
+async def test_no_session_is_told_the_facts_of_another(call: str, where: str) -> None:
+    estate_of_two_databases = shop.session(shop.identity("sue"), number=8)
+    estate_of_two_databases.database = "mart"
+    estate_of_two_databases.settings.set("search_path", "shop", is_local=False)
+    stage = Stage()
+    sql = f"SELECT {call}{where}"
+
+    first = await stage.decide(sql, ALICE)
+    second = await stage.decide(sql, estate_of_two_databases)
+
+    if "version" not in call and "\\" not in call:
+        assert first.guarded_sql != second.guarded_sql
+    again = await stage.decide(sql, ALICE)
+    assert again.guarded_sql == first.guarded_sql
+
+
+# Templates: one decision for statements that differ in compared values
+
+
+async def test_statements_of_one_template_are_decided_once(stage: Stage) -> None:
+    found = [await stage.decide(f"{ORDERS} WHERE id = {number}") for number in (5, 6, 7)]
+
+    assert len(stage.shadow.described) == 1
+    assert len({one.guarded_sql for one in found}) == 1
+    values = [stage.decider.runnable(ALICE, one).arguments for one in found]
+    assert values == [Arguments((b"5",)), Arguments((b"6",)), Arguments((b"7",))]
+    # The client gave no parameters, so none are told or taken from it.
+    assert {one.parameter_oids for one in found} == {()}
+
+
+async def test_a_template_keeps_the_order_of_several_values(stage: Stage) -> None:
+    sql = "SELECT id FROM shop.orders WHERE region = {!r} AND amount > {} AND id < {}"
+    await stage.decide(sql.format("x", 1, 2))
+    decided = await stage.decide(sql.format("it''s", 30, 40).replace('"', "'"))
+
+    arguments = stage.decider.runnable(ALICE, decided).arguments
+    fragment = stage.fragment(decided)
+    assert arguments is not None
+    assert arguments.values == (b"it's", b"30", b"40")
+    assert len(fragment.parameter_oids) == 3
+    assert fragment.claim_values == (("emea",),)
+
+
+async def test_a_template_keeps_the_record_of_the_clients_own_text(stage: Stage) -> None:
+    await stage.decide(f"{ORDERS} WHERE id = 5")
+    text = f"{ORDERS}   WHERE id = 6"
+    decided = await stage.decide(text)
+
+    assert decided.statement.text == text  # type: ignore[attr-defined]
+    assert "b'6'" not in repr(decided), "somebody's value is in no repr"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("SELECT id FROM shop.orders WHERE id = 5", "SELECT id FROM shop.orders WHERE id > 5"),
+        ("SELECT id FROM shop.orders WHERE id = 5", "SELECT id FROM shop.items WHERE id = 5"),
+        ("SELECT id FROM shop.orders WHERE id = 5", "SELECT id FROM shop.orders WHERE id = '5'"),
+        ("SELECT 1 FROM shop.orders WHERE id = 5", "SELECT 2 FROM shop.orders WHERE id = 5"),
+        (
+            "SELECT id FROM shop.orders WHERE id = 5 LIMIT 1",
+            "SELECT id FROM shop.orders WHERE id = 5 LIMIT 2",
+        ),
+        (
+            "SELECT id AS a FROM shop.orders WHERE id = 5",
+            "SELECT id AS b FROM shop.orders WHERE id = 5",
+        ),
+    ],
+)
+async def test_other_statements_are_other_templates(first: str, second: str, stage: Stage) -> None:
+    one_decided, other = await stage.decide(first), await stage.decide(second)
+
+    assert len(stage.shadow.described) == 2
+    assert stage.fragment(one_decided) != stage.fragment(other)
+
+
+async def test_a_template_of_one_role_is_not_anothers(stage: Stage) -> None:
+    analyst = await stage.decide(f"{ORDERS} WHERE id = 5", ALICE)
+    auditor = await stage.decide(f"{ORDERS} WHERE id = 6", BOB)
+
+    assert "withheld" in analyst.guarded_sql
+    assert "withheld" not in auditor.guarded_sql
+
+
+async def test_a_template_that_is_refused_decides_the_statement_itself(stage: Stage) -> None:
+    """What is wrong with a template may be right with its values: the client's text counts."""
+    stage.shadow.fault, stage.shadow.refused = Fault("no operator", sqlstate="42883"), "$1"
+
+    first = await stage.decide(f"{ORDERS} WHERE id = 5")
+    asked = len(stage.shadow.described)
+    second = await stage.decide(f"{ORDERS} WHERE id = 6")
+
+    assert "= 5" in first.guarded_sql
+    assert "= 6" in second.guarded_sql
+    assert stage.decider.runnable(ALICE, second).arguments is None
+    assert len(stage.shadow.described) == asked + 1, "the template is not tried again"
+
+
+async def test_a_refusal_is_told_of_the_clients_own_text(stage: Stage) -> None:
+    stage.shadow.fault = Fault("is wrong", sqlstate="42883", position=8)
+
+    with pytest.raises(Fault) as caught:
+        await stage.decide(f"{ORDERS} WHERE id = 5")
+    assert caught.value is stage.shadow.fault
+    assert stage.shadow.described[-1] == f"{ORDERS} WHERE id = 5"
+
+
+async def test_which_literal_is_wrong_is_told_by_the_shadow(stage: Stage) -> None:
+    (_, second) = parse(f"SELECT 1; {ORDERS} WHERE id = 'x'")
+    decided = await stage.decider.decide(ALICE, second, ())
+    plain = await stage.decide(ORDERS)
+    stage.shadow.fault = Fault("invalid input syntax", sqlstate="22P02", position=43)
+
+    told = await stage.decider.clarified(ALICE, decided, SourceFault("x", sqlstate="22P02"))
+    assert told.position == 43 + second.offset
+    other = SourceFault("x", sqlstate="57014")
+    assert await stage.decider.clarified(ALICE, decided, other) is other
+    of_data = SourceFault("x", sqlstate="22012")
+    assert await stage.decider.clarified(ALICE, plain, of_data) is of_data
+
+
+# What is not cached
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY (SELECT id FROM shop.orders) TO STDOUT",
+        "EXPLAIN POLICY SELECT id FROM shop.orders",
+        f"SELECT id FROM shop.orders -- {'x' * module.CACHED_TEXT_CHARACTERS_MAX}",
+    ],
+)
+async def test_decided_every_time(stage: Stage, sql: str) -> None:
+    assert not await stage.is_shared(sql, ALICE, ALICE)
+
+
+async def test_copy_holds_the_claims_of_its_own_session(stage: Stage) -> None:
+    sql = "COPY (SELECT id FROM shop.orders) TO STDOUT"
+    for who, region in ((ALICE, "emea"), (SUE, "apac")):
+        fragment = stage.fragment(await stage.decide(sql, who), who)
+        assert region in fragment.sql
+        assert fragment.copy_format == "text"
+        assert fragment.claim_values == ()
+
+
+async def test_the_cache_is_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CACHED_MAX", 2)
+    statements = [f"SELECT id AS c{number} FROM shop.orders" for number in range(3)]
+    await stage.decide(statements[0])
+    await stage.decide(statements[1])
+    await stage.decide(statements[0])  # used again: the other one is now the oldest
+    await stage.decide(statements[2])
+    asked = len(stage.shadow.described)
+
+    await stage.decide(statements[0])
+    assert len(stage.shadow.described) == asked
+    await stage.decide(statements[1])
+    assert len(stage.shadow.described) == asked + 1
+
+
+# Time
+
+
+@pytest.mark.parametrize("sql", [ORDERS, f"{ORDERS} WHERE id = 5"])
+async def test_a_decision_ends_with_its_window(sql: str) -> None:
+    stage = Stage(rewindowed(Window(valid_until=shop.NOW + 60)))
+    decided = await stage.decide(sql)
+    assert "false" not in decided.guarded_sql
+    assert stage.decider.is_current(ALICE, decided)
+
+    stage.now = shop.NOW + 60
+    assert not stage.decider.is_current(ALICE, decided)
+    with pytest.raises((DeniedFault, InternalFault)):
+        stage.decider.runnable(ALICE, decided)
+    with pytest.raises(DeniedFault):
+        await stage.decide(sql)
+
+
+async def test_a_window_opens_without_a_reload() -> None:
+    stage = Stage(rewindowed(Window(valid_from=shop.NOW + 60)))
+    with pytest.raises(DeniedFault):
+        await stage.decide(ORDERS)
+
+    stage.now = shop.NOW + 60
+    assert stage.fragment(await stage.decide(ORDERS)).claim_values == (("emea",),)
+
+
+async def test_an_old_revision_is_not_current(stage: Stage) -> None:
+    decided = await stage.decide(ORDERS)
+    assert stage.decider.is_current(ALICE, decided)
+
+    stage.estate = Estate(shop.policy("v2"), stage.estate.catalogs)
+    assert not stage.decider.is_current(ALICE, decided)
+    assert stage.decider.revision == "v2"
+
+
+# Running
+
+
+async def test_a_missing_claim_is_denied_though_another_may_run_it(stage: Stage) -> None:
+    decided = await stage.decide(ORDERS)
+    bare = shop.session(shop.identity("eve", unrelated="x"), number=9)
+
+    with pytest.raises(DeniedFault) as caught:
+        stage.decider.runnable(bare, decided)
+    assert caught.value.message == "permission denied for table orders"
+    assert "regions" in str(caught.value.__cause__), "for the audit log"
+    with pytest.raises(DeniedFault):
+        await stage.decide("SELECT region FROM shop.orders", bare)
+
+
+async def test_an_empty_list_runs_and_finds_nothing(stage: Stage) -> None:
+    nowhere = shop.session(shop.identity("eve", regions=()))
+
+    decided = await stage.decide(ORDERS, nowhere)
+    assert stage.fragment(decided, nowhere).claim_values == ((),)
+
+
+async def test_an_expired_identity_runs_nothing(stage: Stage) -> None:
+    decided = await stage.decide(ORDERS)
+    late = shop.session(shop.identity(expires_at=shop.NOW))
+
+    with pytest.raises(DeniedFault):
+        stage.decider.runnable(late, decided)
+
+
+async def test_a_decision_is_not_run_for_other_roles(stage: Stage) -> None:
+    """The second lock behind the cache's key."""
+    clear = await stage.decide(ORDERS, BOB)
+    with pytest.raises(InternalFault):
+        stage.decider.runnable(ALICE, clear)
+
+
+async def test_types_of_the_source_go_by_its_own_numbers(stage: Stage) -> None:
+    stage.shadow.type_oid = shop.SHADOW_MOOD_OID
+    sql = "SELECT mood FROM shop.orders WHERE mood = $1 OR id = $2"
+    decided = await stage.decide(sql, oids=(shop.SHADOW_MOOD_OID, 20))
+
+    fragment = stage.fragment(decided)
+    assert decided.parameter_oids == (shop.SHADOW_MOOD_OID, 20)
+    assert fragment.parameter_oids == (shop.MOOD_OID, 20)
+    assert fragment.result_oids == (shop.MOOD_OID,)
+
+
+@pytest.mark.parametrize("oid", [25, 16_999])
+async def test_stand_ins_of_the_shadow_are_not_demanded_of_the_source(
+    stage: Stage, oid: int
+) -> None:
+    stage.shadow.type_oid = oid
+    assert stage.fragment(await stage.decide(ORDERS)).result_oids == (0,)
+
+
+async def test_patterns_of_the_client_are_named_for_checking(stage: Stage) -> None:
+    decided = await stage.decide("SELECT id FROM shop.orders WHERE note LIKE $1", oids=(25,))
+    assert stage.decider.runnable(ALICE, decided).pattern_parameters == {1}
+
+
+async def test_explain_policy_is_the_gates_own_answer(stage: Stage) -> None:
+    decided = await stage.decide(f"EXPLAIN POLICY {ORDERS}")
+    runnable = stage.decider.runnable(ALICE, decided)
+
+    assert decided.target is Target.GATE
+    assert runnable.fragment is None
+    lines = [line for (line,) in runnable.rows or ()]
+    assert "  rules: by-region" in lines
+    assert "  column note: masked by withheld" in lines
+    assert not any("emea" in (line or "") for line in lines)
+
+
+# The catalog
+
+
+async def test_the_catalog_is_answered_by_the_shadow_alone(stage: Stage) -> None:
+    decided = await stage.decide("SELECT relname FROM pg_class WHERE relname = $1", oids=(25,))
+    runnable = stage.decider.runnable(ALICE, decided)
+
+    assert decided.target is Target.SHADOW
+    assert (decided.source, decided.accesses) == ("", ())
+    assert runnable.fragment is None
+    assert runnable.shadow_sql == decided.guarded_sql
+    batches = await stage.decider.answer_catalog(ALICE, decided, Arguments((b"orders",)), ())
+    assert batches == [RowBatch(0, b"")]
+    (ran,) = stage.shadow.ran
+    assert ran[:2] == (decided.guarded_sql, (b"orders",))
+
+
+async def test_each_class_asks_its_own_shadow(stage: Stage) -> None:
+    sql = "SELECT relname FROM pg_class"
+    for who in (ALICE, BOB):
+        await stage.decider.answer_catalog(who, await stage.decide(sql, who), Arguments(), ())
+
+    expected = {stage.estate.class_of(who.identity.roles).key for who in (ALICE, BOB)}
+    assert set(stage.shadow.classes) == expected
+    assert len(expected) == 2
+
+
+async def test_a_catalog_literal_is_not_a_template(stage: Stage) -> None:
+    sql = "SELECT relname FROM pg_class WHERE relname = '{}'"
+    for name in ("orders", "items"):
+        decided = await stage.decide(sql.format(name))
+        assert name in decided.guarded_sql
+        assert stage.decider.runnable(ALICE, decided).arguments is None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY (SELECT relname FROM pg_class) TO STDOUT",
+        "SELECT * FROM pg_class, shop.orders",
+        "SELECT * FROM pg_authid",
+    ],
+)
+async def test_the_catalog_is_not_mixed_copied_or_asked_for_secrets(stage: Stage, sql: str) -> None:
+    with pytest.raises(Fault) as caught:
+        await stage.decide(sql)
+    assert caught.value.sqlstate in ("42501", "0A000")
