@@ -28,7 +28,7 @@ from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
 from proxy.decision import Decided, Runnable, Target
 from proxy.estate import CurrentEstate, Estate
-from proxy.faults import DeniedFault, Fault, InternalFault
+from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault
 from proxy.runtime.audit import RelationAccess
 from proxy.session import Session
 from proxy.sources.base import Arguments
@@ -315,7 +315,9 @@ class PolicyDecider:
         )
 
     def _any_source(self, estate: Estate) -> str:
-        """Where a statement without relations runs."""
+        """Where a statement without relations runs. Raises SourceFault 08006."""
+        if not estate.catalogs:
+            raise SourceFault("no source has been reachable yet", sqlstate="08006")
         return estate.catalogs[0].source
 
     def _facts(self, session: Session, catalog: ClassCatalog) -> SessionFacts:
