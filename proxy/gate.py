@@ -250,7 +250,9 @@ class Gate:
             await self._refuse(workspace, portal.prepared.statement.text, fault)
             raise
         if portal.run is None:
-            intent = await self._recorder.allowed(session, portal.prepared.statement, decided)
+            intent = await self._recorder.allowed(
+                session, portal.prepared.statement, decided, self._decider.revision
+            )
             portal.run = Run(intent, self._recorder)
         async with aclosing(self._relay(workspace, portal, row_max, runnable)) as chunks:
             async for chunk in chunks:

@@ -68,13 +68,15 @@ class Recorder:
             Refusal(reason=f"{reason} (from {peer})", sqlstate=fault.sqlstate, told=fault.message)
         )
 
-    async def allowed(self, session: Session, statement: Statement, decided: Decided) -> int:
-        """A statement is about to run. Returns the id for `ended`."""
+    async def allowed(
+        self, session: Session, statement: Statement, decided: Decided, version: str
+    ) -> int:
+        """A statement is about to run under policy `version`. Returns the id for `ended`."""
         return await self._log.intent(
             SqlIntent(
                 principal=principal_of(session.identity),
                 session_id=session_id(session),
-                policy_version=decided.revision,
+                policy_version=version,
                 statement_kind=statement.kind.name.lower(),
                 original_text=statement.text,
                 guarded_text=decided.guarded_sql,

@@ -222,7 +222,9 @@ class Recorder:
 
     log: list[str] = field(default_factory=list)
 
-    async def allowed(self, session: Session, statement: Statement, decided: Decided) -> int:
+    async def allowed(
+        self, session: Session, statement: Statement, decided: Decided, version: str
+    ) -> int:
         self.log.append(f"allowed {statement.text}")
         return len(self.log)
 
