@@ -452,11 +452,11 @@ def _accesses(guarded: pipeline.Guarded) -> tuple[RelationAccess, ...]:
             source=one.key.source,
             schema=one.key.schema,
             name=one.key.name,
-            columns=one.column_names,
+            columns=one.columns_read,
             masks={
                 column.name: column.mask
                 for column in one.decision.columns
-                if column.mask is not None and column.name in one.column_names
+                if column.mask is not None and column.name in one.columns_read
             },
         )
         for one in guarded.rewritten.guards

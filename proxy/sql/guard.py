@@ -34,6 +34,7 @@ from proxy.sql.scope import (
     Ref,
     RefKind,
     Select,
+    columns_read,
 )
 
 Decide = Callable[[RelationKey], RelationDecision]
@@ -43,11 +44,14 @@ PARAMETERS_MAX = 65_535  # a Bind message counts its parameters in 16 bits
 
 @dataclass(frozen=True, slots=True)
 class GuardedRelation:
-    """One relation of the statement and the decision that its guard carries out."""
+    """One relation of the statement and the decision that its guard carries out.
+
+    `columns_read` are those that the statement uses, in table order, for the audit log.
+    """
 
     key: RelationKey
     decision: RelationDecision
-    column_names: tuple[str, ...]
+    columns_read: tuple[str, ...]
     is_only: bool
 
 
@@ -118,6 +122,7 @@ class _Guarding:
         self.slots: dict[str, ClaimSlot] = {}
         self.guards: list[GuardedRelation] = []
         self.cores: dict[int, _Core] = {}
+        self.columns_read = columns_read(bound)
         self.prefix = _unused_prefix(bound.node)
 
     # First pass: names
@@ -158,7 +163,9 @@ class _Guarding:
         names = tuple(column.name for column in item.relation.columns)
         if names != tuple(column.name for column in decision.columns):
             raise InternalFault("catalog and policy disagree about the columns of a relation")
-        query = self._guard_query(item, decision, is_only=not relation.inh)
+        is_only = not relation.inh
+        read = tuple(name for name in names if name in self.columns_read.get(id(item), ()))
+        query = self._guard_query(item, decision, is_only=is_only)
         if id(item) in self.fences.relations:
             query.limit_offset.CopyFrom(tree.integer(0))
             query.limit_option = pb.LIMIT_OPTION_COUNT
@@ -166,9 +173,7 @@ class _Guarding:
         replacement = tree.subselect(query, item.name, column_names)
         item.node.Clear()
         item.node.CopyFrom(replacement)
-        self.guards.append(
-            GuardedRelation(item.relation.relation.key, decision, names, not relation.inh)
-        )
+        self.guards.append(GuardedRelation(item.relation.relation.key, decision, read, is_only))
 
     def _guard_query(self, item: Item, decision: RelationDecision, *, is_only: bool) -> tree.Node:
         assert item.relation is not None

@@ -227,6 +227,29 @@ class Bound:
         return found
 
 
+def columns_read(bound: Bound) -> dict[int, set[str]]:
+    """For each relation item, by id(): the stored columns that the statement names or takes whole.
+
+    A star or a whole row reads every visible column; JOIN USING reads what it compares.
+    """
+    read: dict[int, set[str]] = {}
+    entries: list[Entry] = []
+    for ref in bound.refs.values():
+        entries += [ref.entry] if ref.entry is not None else []
+        entries += ref.space.entries if ref.space is not None else ref.entries
+    for level in bound.levels():
+        for unit in level.units:
+            for merged in unit.join.merged if unit.join is not None else ():
+                entries += [merged.left, merged.right]
+    while entries:
+        entry = entries.pop()
+        if entry.merged is not None:
+            entries += [entry.merged.left, entry.merged.right]
+        elif entry.item is not None and entry.output.column is not None:
+            read.setdefault(id(entry.item), set()).add(entry.output.column.name)
+    return read
+
+
 def ref_items(ref: Ref) -> list[Item]:
     """Every FROM leaf that a reference reads."""
     entries = [ref.entry] if ref.entry else []

@@ -55,3 +55,28 @@ def test_a_prefix_of_our_aliases_in_the_statement_is_avoided() -> None:
 def test_a_whole_row_under_group_by_is_refused() -> None:
     with pytest.raises(UnsupportedFault):
         guarded("SELECT o, count(*) FROM orders o GROUP BY o.id")
+
+
+@pytest.mark.parametrize(
+    ("sql", "read"),
+    [
+        ("SELECT id FROM orders WHERE note = 'x'", {"orders": ("id", "note")}),
+        ("SELECT count(*) FROM orders", {"orders": ()}),
+        ("SELECT * FROM items", {"items": ("order_id", "line", "sku", "qty")}),
+        ("SELECT i FROM items i", {"items": ("order_id", "line", "sku", "qty")}),
+        ("SELECT a.sku FROM items a JOIN (SELECT 1 AS line) b USING (line)", {"items": ("line", "sku")}),
+        ("SELECT (SELECT max(qty) FROM items WHERE order_id = o.id) FROM orders o",
+         {"items": ("order_id", "qty"), "orders": ("id",)}),
+        ("SELECT q.n FROM (SELECT note::int AS n, tenant FROM orders) q WHERE q.n = 1",
+         {"orders": ("tenant", "note")}),
+        ("SELECT x.c4 FROM orders AS x(c1, c2, c3, c4)", {"orders": ("secret",)}),
+    ],
+)  # fmt: skip
+def test_the_columns_that_a_statement_reads_are_told(
+    sql: str, read: dict[str, tuple[str, ...]]
+) -> None:
+    guards = guarded(sql).rewritten.guards
+
+    assert {
+        one.key.name: one.columns_read for one in guards if one.columns_read or "count" in sql
+    } == read
