@@ -11,6 +11,7 @@ import json
 import signal
 import sys
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -21,6 +22,7 @@ from proxy.faults import Fault
 from proxy.runtime import log
 from proxy.runtime.config import Configuration, ConfigurationError, load
 from proxy.runtime.embedded import SUPERUSER
+from proxy.runtime.mask_keys import MaskKeyError, read_mask_keys
 from proxy.upkeep import StartRefused
 from proxy.worker import Post, Worker, opened
 
@@ -77,10 +79,11 @@ async def run(instructions: Instructions, commands: asyncio.StreamReader) -> int
         configuration = _configuration(instructions)
         log.configure(configuration.log.level, configuration.log.format)
         structlog.contextvars.bind_contextvars(worker=instructions.number)
-        async with opened(configuration, _post(instructions), load_policy) as worker:
+        keyed = partial(load_policy, keys=read_mask_keys(configuration.mask_keys))
+        async with opened(configuration, _post(instructions), keyed) as worker:
             _say(f"{READY} {worker.port}")
             await _obey(worker, commands)
-    except (StartRefused, ConfigurationError, Fault, OSError) as error:
+    except (StartRefused, ConfigurationError, MaskKeyError, Fault, OSError) as error:
         _say(f"{REFUSED} {json.dumps(str(error))}")
         return EXIT_REFUSED
     return EXIT_OK

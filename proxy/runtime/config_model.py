@@ -136,6 +136,19 @@ class Password:
 
 
 @dataclass(frozen=True, slots=True)
+class MaskKey:
+    """Key material that a policy names under `keys:`, for `hash` and `noise` masks."""
+
+    name: str = setting("how policies name it")
+    file: Path | None = setting("file that holds it, 32 bytes or more", default=None)
+    environment: str | None = setting("environment variable that holds it", default=None)
+
+    def check(self) -> str | None:
+        """What is wrong with the values together, None if nothing."""
+        return _exactly_one(file=self.file, environment=self.environment)
+
+
+@dataclass(frozen=True, slots=True)
 class SourceTls:
     """How a source is reached."""
 
@@ -296,6 +309,7 @@ class Configuration:
     )
     sources: tuple[Source, ...] = setting("databases", minimum=1, maximum=64)
     audit: Audit = setting("audit log")
+    mask_keys: tuple[MaskKey, ...] = setting("keys of masks", default=(), maximum=64)
     listen: Listen = setting("where clients connect", default=Listen())
     limits: Limits = setting("limits", default=Limits())
     shadow: Shadow = setting("catalog server", default=Shadow())
