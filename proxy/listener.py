@@ -124,11 +124,11 @@ class Listener:
     async def _receive(self, connection: ClientConnection) -> Welcomed | None:
         """The handshake, with a record of everybody who is turned away."""
         limits = self._reception.limits
-        if len(self._by_connection) > limits.connections_max:
-            raise ConnectionFault("sorry, too many clients already", sqlstate="53300")
         until = asyncio.get_running_loop().time() + limits.authentication_seconds_max
         recorder = self._reception.recorder
         try:
+            if len(self._by_connection) > limits.connections_max:
+                raise ConnectionFault("sorry, too many clients already", sqlstate="53300")
             welcomed = await welcome(connection, self._reception, until)
             if welcomed is not None and welcomed.session.database != self._database:
                 raise ConnectionFault(
