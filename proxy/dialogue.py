@@ -154,12 +154,14 @@ class Dialogue:
 
     async def _query(self, text: str) -> None:
         statements = await self._gate.parse(self._workspace, text)
+        transaction = self._session.transaction
         for statement in statements:
             if statement.kind is Kind.EMPTY:
                 self._connection.send(EmptyQueryResponse())
                 continue
-            if len(statements) > 1:
-                self._session.transaction.enter_implicit()
+            # A statement alone is a transaction, too: SET LOCAL and its isolation end with it.
+            is_alone = len(statements) == 1 and transaction.block is Block.IDLE
+            transaction.enter_implicit(is_alone=is_alone)
             await self._run_statement(statement)
         await self._workspace.end_implicit(is_committed=True)
 

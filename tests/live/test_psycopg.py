@@ -182,6 +182,14 @@ async def test_several_statements_are_one_transaction(connection: psycopg.AsyncC
     assert await status(connection) == "IDLE"
 
 
+async def test_a_statement_that_fails_sets_nothing(connection: psycopg.AsyncConnection) -> None:
+    text = "SELECT set_config('TimeZone', 'Asia/Tokyo', false), set_config('nothing', '', false)"
+    with pytest.raises(errors.UndefinedObject):
+        await connection.execute(text)
+
+    assert await rows(connection, "SHOW timezone") == [("UTC",)]
+
+
 @pytest.mark.parametrize(
     "sql",
     [

@@ -90,6 +90,16 @@ SIMPLE = [
     "TABLE shop.items LIMIT 0",
     "START TRANSACTION ISOLATION LEVEL SERIALIZABLE READ ONLY, DEFERRABLE; COMMIT",
     "BEGIN; COMMIT AND CHAIN; ROLLBACK",
+    "COMMIT AND CHAIN",
+    "BEGIN ISOLATION LEVEL SERIALIZABLE; RESET ALL; SHOW transaction_isolation; COMMIT",
+    f"BEGIN; SAVEPOINT a; DECLARE c CURSOR FOR {ITEMS}; RELEASE a; SAVEPOINT b; ROLLBACK TO b;"
+    " FETCH 1 FROM c; COMMIT",
+    f"BEGIN; SAVEPOINT a; DECLARE c CURSOR FOR {ITEMS}; ROLLBACK TO a; FETCH 1 FROM c",
+    "SET search_path = ''; SHOW search_path",
+    "SET TimeZone TO '+05:30'; SELECT '2020-01-01 00:00:00+00'::timestamptz",
+    "SET TimeZone TO 5.5; SELECT '2020-01-01 00:00:00+00'::timestamptz",
+    "SET DateStyle TO German; SHOW DateStyle",
+    "SELECT set_config('TimeZone', 'Europe/Rome', 'yes'); SHOW TimeZone",
 ]
 
 # Postgres raises at Bind what it can compute then; the gate raises it at Execute. So: per row.
@@ -97,6 +107,24 @@ FAILING = "SELECT 1 / (id - id) FROM shop.items"
 
 EXTENDED: dict[str, tuple[Conversation, int]] = {
     "one": ((*run("SELECT 1"), Sync()), 1),
+    "a transaction may choose its isolation after a query of its own": (
+        (Query(ITEMS), Query("BEGIN ISOLATION LEVEL SERIALIZABLE"), Query("COMMIT")),
+        3,
+    ),
+    "a local setting ends with the statement that made it": (
+        (Query("SELECT set_config('TimeZone', 'Asia/Tokyo', true)"), Query("SHOW TimeZone")),
+        2,
+    ),
+    "SET LOCAL alone, then SET, then an error": (
+        (
+            *run("SET LOCAL TimeZone TO 'Asia/Tokyo'"),
+            *run("SET TimeZone TO 'Europe/Rome'"),
+            *run(FAILING),
+            Sync(),
+            Query("SHOW TimeZone"),
+        ),
+        2,
+    ),
     "empty": ((*run(""), Sync()), 1),
     "binary": ((*run("SELECT 1, 'x'::text", formats=(1,)), Sync()), 1),
     "limited": (
