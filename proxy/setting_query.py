@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from postgast import pg_query_pb2 as pb
 
-from proxy.faults import NotFoundFault
+from proxy.faults import Fault, NotFoundFault
 from proxy.rows import Answer, text_fields
+from proxy.setting_values import boolean
 from proxy.settings import Settings
 from proxy.sql import tree
 from proxy.wire.backend import FieldDescription
@@ -79,7 +80,7 @@ def fields(calls: tuple[SettingCall, ...]) -> tuple[FieldDescription, ...]:
 
 
 def run(calls: tuple[SettingCall, ...], settings: Settings) -> Answer:
-    """Carry the calls out from left to right. Raises Fault 42704, 42501, 22023."""
+    """Carry the calls out from left to right. Raises Fault 42704, 42501, 22023, 22P02."""
     row = tuple(_value(call, settings) for call in calls)
     return Answer("SELECT 1", fields(calls), (row,))
 
@@ -87,13 +88,20 @@ def run(calls: tuple[SettingCall, ...], settings: Settings) -> Answer:
 def _value(call: SettingCall, settings: Settings) -> str | None:
     name = call.arguments[0]
     if call.function == "set_config":
-        is_local = call.arguments[2].lower() in ("true", "t", "on", "1")
-        settings.set(name, call.arguments[1], is_local=is_local)
+        settings.set(name, call.arguments[1], is_local=_truth(call.arguments[2]))
         return settings.show(name)[1]
+    is_missing_ok = _truth(call.arguments[1]) if len(call.arguments) > 1 else False
     try:
         return settings.show(name)[1]
     except NotFoundFault:
-        is_missing_ok = call.arguments[1:] and call.arguments[1].lower() in ("true", "t", "on", "1")
         if is_missing_ok:
             return None
         raise
+
+
+def _truth(text: str) -> bool:
+    """A boolean argument, in any spelling that the type has (PostgreSQL documentation, 8.6)."""
+    try:
+        return boolean(text.strip()) == "on"
+    except ValueError:
+        raise Fault(f'invalid input syntax for type boolean: "{text}"', sqlstate="22P02") from None

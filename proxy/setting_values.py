@@ -19,6 +19,9 @@ DURATION_MS_MAX = 2_147_483_647
 SEARCH_PATH_NAMES_MAX = 64
 """Names in one search_path: each costs a look-up per unqualified name."""
 
+ZONE_HOURS_MAX = 15
+"""Hours between a time zone and Greenwich: no place is further (Postgres' MAX_TZDISP_HOUR)."""
+
 IDENTIFIER_BYTES_MAX = 63
 """NAMEDATALEN − 1 of Postgres."""
 
@@ -75,7 +78,7 @@ def integer(low: int, high: int) -> Callable[[str], str]:
     """A whole number from `low` to `high`."""
 
     def check(value: str) -> str:
-        if not re.fullmatch(r"\s*[+-]?\d{1,9}\s*", value):
+        if not re.fullmatch(r"\s*[+-]?[0-9]{1,9}\s*", value):
             raise ValueError("")
         if not low <= int(value) <= high:
             raise ValueError(f"The valid range is {low} .. {high}.")
@@ -86,7 +89,7 @@ def integer(low: int, high: int) -> Callable[[str], str]:
 
 def duration(value: str) -> str:
     """A time with an optional unit, milliseconds without; canonical is the largest whole unit."""
-    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)\s*(us|ms|s|min|h|d)?\s*", value)
+    match = re.fullmatch(r"\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(us|ms|s|min|h|d)?\s*", value)
     if match is None:
         raise ValueError('Valid units for this parameter are "us", "ms", "s", "min", "h", and "d".')
     milliseconds = round(float(match[1]) * _UNITS_MS[match[2] or "ms"])
@@ -110,22 +113,28 @@ def encoding(value: str) -> str:
 
 
 def date_style(value: str) -> str:
-    """`STYLE, ORDER`. A part that is left out takes its default, as for a fresh session."""
-    style, order = "ISO", "MDY"
+    """`STYLE, ORDER`. A part that is left out takes its default, as for a fresh session.
+
+    Two styles or two orders that disagree are refused, and German brings DMY unless told otherwise
+    (PostgreSQL source, check_datestyle).
+    """
+    styles, orders = set(), set()
     for part in value.upper().replace(",", " ").split():
         if part in ("ISO", "SQL", "GERMAN") or part.startswith("POSTGRES"):
-            style = {"GERMAN": "German", "ISO": "ISO", "SQL": "SQL"}.get(part, "Postgres")
+            styles.add({"GERMAN": "German", "ISO": "ISO", "SQL": "SQL"}.get(part, "Postgres"))
         elif part in ("MDY", "US") or part.startswith("NONEURO"):
-            order = "MDY"
+            orders.add("MDY")
         elif part == "DMY" or part.startswith("EURO"):
-            order = "DMY"
+            orders.add("DMY")
         elif part == "YMD":
-            order = "YMD"
-        elif part == "DEFAULT":
-            style, order = "ISO", "MDY"
-        else:
+            orders.add("YMD")
+        elif part != "DEFAULT":
             raise ValueError("")
-    return f"{style}, {order}"
+    if len(styles) > 1 or len(orders) > 1:
+        raise ValueError('Conflicting "DateStyle" specifications.')
+    style = styles.pop() if styles else "ISO"
+    usual = "DMY" if style == "German" else "MDY"
+    return f"{style}, {orders.pop() if orders else usual}"
 
 
 @cache
@@ -134,13 +143,13 @@ def _zones() -> dict[str, str]:
 
 
 def time_zone(value: str) -> str:
-    """An IANA name, or an offset in hours (`-5`, `+05:30`), which becomes a POSIX zone as in
-    Postgres."""
+    """An IANA name; hours east of Greenwich (`-5`, `5.5`), which become a POSIX zone as in
+    Postgres; or a POSIX offset (`+05:30`), kept as it is, which counts *west* of Greenwich."""
     stripped = value.strip()
-    offset = re.fullmatch(r"([+-]?)(\d{1,2})(?::?(\d{2}))?", stripped)
+    offset = re.fullmatch(r"([+-]?)([0-9]{1,2}(?:\.[0-9]{1,4})?)", stripped)
     if offset is not None:
-        hours, minutes = int(offset[2]), int(offset[3] or 0)
-        if hours > 15 or minutes > 59:
+        hours, minutes = divmod(int(float(offset[2]) * 60), 60)
+        if hours > ZONE_HOURS_MAX:
             raise ValueError("")
         east = "-" if offset[1] == "-" else "+"
         west = "+" if offset[1] == "-" else "-"
@@ -148,7 +157,10 @@ def time_zone(value: str) -> str:
         # POSIX counts west of Greenwich as positive: the sign after the bracket is the opposite
         # one.
         return f"<{east}{hours:02}{tail}>{west}{hours:02}{tail}"
-    if re.fullmatch(r"<[+-]\d{2}(:\d{2})?>[+-]\d{2}(:\d{2})?", stripped):
+    posix = re.fullmatch(
+        r"(?:<[+-][0-9]{2}(?::[0-5][0-9])?>)?[+-]([0-9]{2})(:[0-5][0-9])?", stripped
+    )
+    if posix is not None and int(posix[1]) <= ZONE_HOURS_MAX:
         return stripped
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+\-/]{0,62}", stripped):
         raise ValueError("")
@@ -160,19 +172,24 @@ def time_zone(value: str) -> str:
 
 
 def identifier_list(value: str) -> str:
-    """Names separated by commas, quoted where needed, folded to lower case otherwise."""
-    parts = []
+    """Names separated by commas, quoted where needed, folded to lower case otherwise.
+
+    A quoted empty name is no schema's, and is what `SET search_path = ''` stands for.
+    """
+    parts: list[str] = []
     rest = value.strip()
-    while rest:
+    is_open = bool(rest)
+    while is_open:
         match = re.match(r'\s*("(?:[^"]|"")*"|[^",\s]+)\s*(,|\Z)', rest)
         if match is None:
             raise ValueError("List syntax is invalid.")
         name = match[1]
         plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-        if len(plain.encode()) > IDENTIFIER_BYTES_MAX or not plain:
+        if len(plain.encode()) > IDENTIFIER_BYTES_MAX:
             raise ValueError("List syntax is invalid.")
         parts.append(quoted(plain))
         rest = rest[match.end() :]
+        is_open = match[2] == ","  # a name must follow
     if len(parts) > SEARCH_PATH_NAMES_MAX:
         raise ValueError(f"At most {SEARCH_PATH_NAMES_MAX} names.")
     return ", ".join(parts)

@@ -177,6 +177,8 @@ FORBIDDEN = frozenset(
 """Settings of Postgres that stay the operator's: told apart from unknown names, so that a typing
 error is found."""
 
+# PostgreSQL source, guc_tables.c: GUC_NO_RESET_ALL.
+_OF_THE_TRANSACTION = frozenset({"transaction_isolation", "transaction_deferrable"})
 _FACTS_TOLD = frozenset({"server_version", "session_authorization"})
 _PREFIXES_FORBIDDEN = ("enable_", "log_", "debug_", "geqo", "ssl", "track_", "vacuum_", "wal_")
 _ALIASES = {"time zone": "timezone", "timezone": "timezone", "names": "client_encoding"}
@@ -188,10 +190,14 @@ def find(name: str) -> Setting:
     key = _ALIASES.get(name.lower(), name.lower())
     if key in SETTINGS:
         return SETTINGS[key]
-    if key in FORBIDDEN or key.startswith(_PREFIXES_FORBIDDEN):
+    if _is_operators(key):
         raise DeniedFault(f'permission denied to set parameter "{key}"')
     shown = name if _NAME.match(name) else "?"
     raise NotFoundFault(f'unrecognized configuration parameter "{shown}"', sqlstate="42704")
+
+
+def _is_operators(key: str) -> bool:
+    return key in FORBIDDEN or (key not in SETTINGS and key.startswith(_PREFIXES_FORBIDDEN))
 
 
 def checked(setting: Setting, value: str) -> str:
@@ -251,7 +257,7 @@ class Settings:
         key = _ALIASES.get(name.lower(), name.lower())
         if key in self._facts:
             return self._facts[key], self._defaults[key]
-        if key in FORBIDDEN:
+        if _is_operators(key):
             raise NotFoundFault(f'unrecognized configuration parameter "{key}"', sqlstate="42704")
         setting = find(name)
         return setting.name, self.get(setting.name.lower())
@@ -263,13 +269,13 @@ class Settings:
 
     def set(self, name: str, value: str, *, is_local: bool) -> None:
         """SET and SET LOCAL. Raises NotFoundFault 42704, DeniedFault 42501, Fault 22023."""
-        if name.lower() in self._facts:
-            raise DeniedFault(f'parameter "{name.lower()}" cannot be changed')
+        self._demand_changeable(name)
         setting = find(name)
         self._put(setting.name.lower(), checked(setting, value), is_local=is_local)
 
     def reset(self, name: str, *, is_local: bool = False) -> None:
         """RESET and SET … TO DEFAULT. Same faults as `set`."""
+        self._demand_changeable(name)
         setting = find(name)
         key = setting.name.lower()
         if is_local:
@@ -279,9 +285,13 @@ class Settings:
         self._local = {other: v for other, v in self._local.items() if other != key}
 
     def reset_all(self) -> None:
-        """RESET ALL: every value as it was at startup."""
+        """RESET ALL: every value as it was at startup, but those of the running transaction."""
         self._session = {}
-        self._local = {}
+        self._local = {key: v for key, v in self._local.items() if key in _OF_THE_TRANSACTION}
+
+    def _demand_changeable(self, name: str) -> None:
+        if name.lower() in self._facts:
+            raise DeniedFault(f'parameter "{name.lower()}" cannot be changed')
 
     def _put(self, key: str, value: str, *, is_local: bool) -> None:
         if is_local:
@@ -353,6 +363,6 @@ class Settings:
         names = []
         for part in re.findall(r'"(?:[^"]|"")*"|[^,\s]+', self.get("search_path")):
             name = part[1:-1].replace('""', '"') if part.startswith('"') else part
-            if name != "$user":
+            if name and name != "$user":
                 names.append(name)
         return tuple(names)

@@ -54,6 +54,26 @@ def test_refusals_are_those_of_set(text: str, sqlstate: str) -> None:
     assert caught.value.sqlstate == sqlstate
 
 
+@pytest.mark.parametrize(("truth", "is_local"), [("yes", True), (" t ", True), ("n", False)])
+def test_set_config_reads_a_boolean_as_postgres_does(truth: str, is_local: bool) -> None:
+    settings = Settings({})
+    settings.mark("")
+    answer(f"SELECT set_config('TimeZone', 'Europe/Rome', '{truth}')", settings)
+    assert settings.get("timezone") == "Europe/Rome"
+    settings.end(is_committed=True)
+
+    assert settings.get("timezone") == ("UTC" if is_local else "Europe/Rome")
+
+
+def test_an_unclear_boolean_changes_nothing() -> None:
+    settings = Settings({})
+    with pytest.raises(Fault) as caught:
+        answer("SELECT set_config('TimeZone', 'Europe/Rome', 'perhaps')", settings)
+
+    assert caught.value.sqlstate == "22P02"
+    assert settings.get("timezone") == "UTC"
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -149,3 +149,28 @@ def test_durations_in_milliseconds(settings: Settings, value: str, milliseconds:
     settings.set("statement_timeout", value, is_local=False)
 
     assert settings.milliseconds("statement_timeout") == milliseconds
+
+
+@pytest.mark.parametrize("name", [*sorted(FORBIDDEN), "enable_seqscan", "log_statement", "geqo"])
+def test_the_operators_settings_are_not_shown(settings: Settings, name: str) -> None:
+    with pytest.raises(Fault) as caught:
+        settings.show(name)
+
+    assert caught.value.sqlstate == "42704"
+
+
+def test_facts_cannot_be_reset(settings: Settings) -> None:
+    with pytest.raises(Fault) as caught:
+        settings.reset("server_version")
+
+    assert caught.value.sqlstate == "42501"
+
+
+def test_reset_all_spares_the_running_transaction(settings: Settings) -> None:
+    settings.mark("")
+    settings.set("transaction_isolation", "serializable", is_local=True)
+    settings.set("TimeZone", "Europe/Rome", is_local=True)
+    settings.reset_all()
+
+    assert settings.get("transaction_isolation") == "serializable"
+    assert settings.get("timezone") == "UTC"
