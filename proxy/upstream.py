@@ -37,7 +37,8 @@ class Upstream:
         self._transaction = transaction
         self._settings = settings
         self._held: dict[str, SourceConnection] = {}
-        self._pins: dict[str, str] = {}
+        self._pins: dict[str, dict[str, str]] = {}
+        """The pins that each source's connection was acquired with."""
         self._running: SourceConnection | None = None
 
     def __repr__(self) -> str:
@@ -55,7 +56,7 @@ class Upstream:
             self._demand_idle()
             self._give_back(source)
             held = await self._acquire(source)
-        elif self._pins != self._settings.pins():
+        elif self._pins[source] != self._settings.pins():
             raise UnsupportedFault(
                 "settings that change output cannot change inside a transaction that has read data",
                 hint="Set them before the first query of the transaction.",
@@ -69,9 +70,10 @@ class Upstream:
         found = self._sources.get(source)
         if found is None:
             raise SourceFault("the source is not configured", sqlstate="08006")
-        self._pins = self._settings.pins()
-        connection = await found.acquire(self._pins)
+        pins = self._settings.pins()
+        connection = await found.acquire(pins)
         self._held[source] = connection
+        self._pins[source] = pins
         return connection
 
     async def _begin(self, connection: SourceConnection) -> None:
@@ -110,7 +112,8 @@ class Upstream:
     async def finish(self, *, is_committed: bool) -> None:
         """The client's transaction is over. Raises SourceFault when a commit failed."""
         failure: Fault | None = None
-        for connection in self._begun():
+        # What is lost cannot be committed; rolled back it is already.
+        for connection in self._begun() if is_committed else self._healthy():
             try:
                 if is_committed and connection.status == b"T":
                     await connection.commit()
@@ -125,6 +128,9 @@ class Upstream:
         for connection in self._held.values():
             if not connection.is_usable:
                 self._demand_usable()
+        return self._healthy()
+
+    def _healthy(self) -> list[SourceConnection]:
         return [c for c in self._held.values() if c.is_usable and c.status != b"I"]
 
     def _demand_usable(self) -> None:
@@ -160,6 +166,7 @@ class Upstream:
 
     def _give_back(self, source: str) -> None:
         connection = self._held.pop(source)
+        del self._pins[source]
         spawn(connection.release(), name=f"release {source}")
 
     # Interrupts

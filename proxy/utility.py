@@ -60,7 +60,9 @@ async def _set(workspace: Workspace, node: Any) -> Answer:
         try:
             _assign(workspace, node)
         finally:
-            settings.end(is_committed=False)
+            # The newest mark only: that of an implicit transaction around it stays.
+            settings.restore("")
+            settings.release("")
         return Answer("SET")
     _assign(workspace, node)
     return Answer("SET")
@@ -211,24 +213,30 @@ def _take_default_modes(workspace: Workspace) -> None:
 
 async def _commit(workspace: Workspace, node: Any) -> Answer:
     transaction = workspace.session.transaction
-    if not transaction.is_block:
-        workspace.notice(notice_message("there is no transaction in progress", "25P01"))
+    _check_block(workspace, "COMMIT", is_chained=node.chain)
     is_good = transaction.block is not Block.FAILED
     await _finish(workspace, is_committed=is_good, is_chained=node.chain)
     return Answer("COMMIT" if is_good else "ROLLBACK")
 
 
 async def _rollback(workspace: Workspace, node: Any) -> Answer:
-    if not workspace.session.transaction.is_block:
-        workspace.notice(notice_message("there is no transaction in progress", "25P01"))
+    _check_block(workspace, "ROLLBACK", is_chained=node.chain)
     await _finish(workspace, is_committed=False, is_chained=node.chain)
     return Answer("ROLLBACK")
 
 
+def _check_block(workspace: Workspace, verb: str, *, is_chained: bool) -> None:
+    """Outside a block COMMIT and ROLLBACK are a warning, and AND CHAIN an error."""
+    if workspace.session.transaction.is_block:
+        return
+    if is_chained:
+        text = f"{verb} AND CHAIN can only be used in transaction blocks"
+        raise Fault(text, sqlstate="25P01")
+    workspace.notice(notice_message("there is no transaction in progress", "25P01"))
+
+
 async def _finish(workspace: Workspace, *, is_committed: bool, is_chained: bool) -> None:
     session = workspace.session
-    if is_chained and not session.transaction.is_block:
-        raise Fault("AND CHAIN can only be used in transaction blocks", sqlstate="25P01")
     modes = {
         name: session.settings.get(name)
         for name in ("transaction_isolation", "transaction_deferrable")
@@ -247,7 +255,9 @@ async def _savepoint(workspace: Workspace, node: Any) -> Answer:
 
 
 async def _release(workspace: Workspace, node: Any) -> Answer:
-    workspace.session.transaction.release(node.savepoint_name)
+    transaction = workspace.session.transaction
+    transaction.release(node.savepoint_name)
+    workspace.raise_portals(len(transaction.savepoints))
     await workspace.upstream.release_savepoint()
     return Answer("RELEASE")
 

@@ -131,6 +131,11 @@ class Workspace:
                 if portal.run is not None:
                     await portal.run.finish()
 
+    def raise_portals(self, depth: int) -> None:
+        """Savepoints were released down to `depth`; what was made inside belongs outside now."""
+        for portal in self.portals:
+            portal.depth = min(portal.depth, depth)
+
     async def close_portal(self, name: str) -> None:
         """Close one portal here and, while the transaction is healthy, at the source."""
         portal = self.portals.remove(name)

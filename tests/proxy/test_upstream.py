@@ -8,7 +8,7 @@ import pytest
 
 from proxy.faults import Fault, SourceFault
 from proxy.workspace import Workspace
-from tests.proxy.doubles import SOURCE, Source, make_workspace
+from tests.proxy.doubles import SOURCE, Source, make_session, make_workspace
 
 
 @pytest.fixture
@@ -126,3 +126,44 @@ async def test_an_unknown_source(workspace: Workspace) -> None:
         await workspace.upstream.take("other")
 
     assert caught.value.sqlstate == "08006"
+
+
+async def test_each_source_is_held_to_its_own_pins() -> None:
+    sources = {name: Source(name) for name in ("a", "b")}
+    workspace = Workspace(make_session(), sources)  # type: ignore[arg-type]
+    workspace.session.transaction.begin()
+    await workspace.upstream.take("a")
+    workspace.session.settings.set("TimeZone", "Europe/Rome", is_local=True)
+    await workspace.upstream.take("b")
+    with pytest.raises(Fault) as caught:
+        await workspace.upstream.take("a")
+
+    assert caught.value.sqlstate == "0A000"
+
+
+async def test_a_failed_block_goes_back_to_a_savepoint_on_both_sides(
+    workspace: Workspace, source: Source
+) -> None:
+    transaction = workspace.session.transaction
+    transaction.begin()
+    transaction.savepoint("a")
+    await workspace.upstream.take(SOURCE)
+    source.connections[0].status = b"E"
+    transaction.fail()
+    transaction.rollback_to("a")
+    await workspace.upstream.rollback_to()
+
+    assert source.log[-1] == "rollback to s0"
+    assert (transaction.status, source.connections[0].status) == (b"T", b"T")
+
+
+async def test_a_source_that_failed_is_never_committed(
+    workspace: Workspace, source: Source
+) -> None:
+    workspace.session.transaction.begin()
+    await workspace.upstream.take(SOURCE)
+    source.connections[0].status = b"E"
+    await workspace.finish(is_committed=True)
+
+    assert "commit" not in source.log
+    assert source.log[-1] == "rollback"

@@ -7,8 +7,8 @@ import pytest
 from proxy import utility
 from proxy.faults import Fault
 from proxy.sql.parse import parse
-from proxy.workspace import Prepared, Workspace
-from tests.proxy.doubles import make_workspace
+from proxy.workspace import Portal, Prepared, Workspace
+from tests.proxy.doubles import SOURCE, make_workspace
 
 
 @pytest.fixture
@@ -152,3 +152,73 @@ async def test_show_all_has_three_columns(workspace: Workspace) -> None:
 
     assert [one.name for one in answer.fields or ()] == ["name", "setting", "description"]
     assert utility.fields(workspace, statement) == answer.fields
+
+
+async def test_set_local_alone_leaves_the_pipelines_own_mark(workspace: Workspace) -> None:
+    transaction = workspace.session.transaction
+    transaction.enter_implicit(is_alone=True)
+    await tags(workspace, "SET LOCAL timezone = 'Europe/Rome'")
+    transaction.enter_implicit()
+    await tags(workspace, "SET timezone = 'Asia/Tokyo'")
+    transaction.leave_implicit(is_committed=False)
+
+    assert workspace.session.settings.get("timezone") == "UTC"
+
+
+async def test_set_local_alone_is_checked_all_the_same(workspace: Workspace) -> None:
+    assert await sqlstate(workspace, "SET LOCAL timezone = 'Nowhere'") == "22023"
+    assert await sqlstate(workspace, "SET LOCAL transaction_read_only = off") == "42501"
+
+
+async def test_an_empty_search_path_names_no_schema(workspace: Workspace) -> None:
+    await tags(workspace, "SET search_path = ''")
+
+    assert workspace.session.settings.show("search_path") == ("search_path", '""')
+    assert workspace.session.settings.search_path() == ()
+
+
+async def test_a_cursor_outlives_the_savepoint_that_was_released(workspace: Workspace) -> None:
+    await tags(workspace, "BEGIN; SAVEPOINT a")
+    (statement,) = parse("SELECT 1")
+    cursor = Portal("c", Prepared("", statement), depth=1)
+    workspace.portals.add("c", cursor)
+    await tags(workspace, "RELEASE a; SAVEPOINT b; ROLLBACK TO b")
+    assert workspace.cursor("c") is cursor
+    await tags(workspace, "ROLLBACK")
+
+    assert len(workspace.portals) == 0
+
+
+@pytest.mark.parametrize("verb", ["COMMIT", "ROLLBACK"])
+async def test_and_chain_without_a_block_is_an_error_and_no_warning(
+    workspace: Workspace, verb: str
+) -> None:
+    with pytest.raises(Fault) as caught:
+        await tags(workspace, f"{verb} AND CHAIN")
+
+    assert caught.value.message == f"{verb} AND CHAIN can only be used in transaction blocks"
+    assert workspace.take_notices() == []
+
+
+async def test_reset_all_leaves_the_blocks_isolation(workspace: Workspace) -> None:
+    await tags(workspace, "BEGIN ISOLATION LEVEL SERIALIZABLE; RESET ALL")
+
+    assert workspace.session.settings.get("transaction_isolation") == "serializable"
+
+
+async def test_rollback_of_a_lost_connection_succeeds(workspace: Workspace) -> None:
+    await tags(workspace, "BEGIN")
+    connection = await workspace.upstream.take(SOURCE)
+    connection.is_usable = False  # type: ignore[misc]
+
+    assert await tags(workspace, "ROLLBACK") == ["ROLLBACK"]
+    assert workspace.session.transaction.status == b"I"
+
+
+async def test_commit_of_a_lost_connection_is_told(workspace: Workspace) -> None:
+    await tags(workspace, "BEGIN")
+    connection = await workspace.upstream.take(SOURCE)
+    connection.is_usable = False  # type: ignore[misc]
+
+    assert await sqlstate(workspace, "COMMIT") == "08006"
+    assert workspace.session.transaction.status == b"I"
