@@ -131,6 +131,8 @@ class Binder:
 
     def _values(self, select: Select, parent: Scope | None, ctes: CteScope) -> Select:
         scope = Scope(select, [], parent)
+        if any(_is_star(value) for row in select.node.values_lists for value in row.list.items):
+            raise UnsupportedFault("a star in VALUES is not supported")
         for row in select.node.values_lists:
             self.expressions(row.list.items, scope, ctes)
         self.expressions([select.node.limit_count, select.node.limit_offset], scope, ctes)
@@ -222,6 +224,9 @@ class Binder:
         right = self.query(node.rarg, parent, inner)
         cte.is_open = False
         cte.query = self._set_operation(node, left, right, with_list, parent, inner)
+        if not cte.is_self_read:  # RECURSIVE is only permission: PostgreSQL may inline this query
+            cte.is_recursive = False
+            cte.outputs = from_clause.renamed(cte.query.outputs, expression.aliascolnames)
         return cte
 
     # Target lists and expressions
@@ -229,6 +234,7 @@ class Binder:
     def _targets(self, select: Select, scope: Scope, ctes: CteScope) -> None:
         for position, target in enumerate(select.node.target_list):
             value = target.res_target.val
+            self._settle_row_star(value, scope)
             if value.HasField("column_ref") and value.column_ref.fields[-1].HasField("a_star"):
                 star = self._star(value.column_ref, scope)
                 select.stars[position] = star
@@ -244,6 +250,22 @@ class Binder:
             name = label.label(target.res_target)
             select.labels.append(name)
             select.outputs.append(Output(name, expression=value, query=select))
+
+    def _settle_row_star(self, value: tree.Node, scope: Scope) -> None:
+        """`(alias).*` is `alias.*`; any other row taken apart has columns that we cannot count."""
+        parts = value.a_indirection.indirection
+        if not parts or not parts[-1].HasField("a_star"):
+            return
+        names = tree.names(value.a_indirection.arg.column_ref.fields)
+        is_alias = len(parts) == 1 and len(names) == 1 and names[0]
+        if not is_alias or self._by_name(names[0], scope, value.a_indirection.arg.column_ref):
+            raise UnsupportedFault(
+                "(expression).* is not supported", hint="Name the fields that you want."
+            )
+        reference = tree.copy(value.a_indirection.arg)
+        reference.column_ref.fields.append(parts[-1])
+        value.Clear()
+        value.CopyFrom(reference)
 
     def _group_key(self, node: tree.Node, scope: Scope, outputs: set[str], ctes: CteScope) -> None:
         if node.HasField("grouping_set"):
@@ -287,6 +309,16 @@ class Binder:
                     self._sublink(message, message.query, scope, ctes)
                 case "SelectStmt":
                     raise UnsupportedFault("a query in this place is not supported")
+                case "RowExpr":
+                    for argument in message.args:
+                        if _is_star(argument):
+                            self._whole_row_parts(argument.column_ref, scope)
+                        else:
+                            stack.append(argument)
+                case "A_Indirection":
+                    if any(part.HasField("a_star") for part in message.indirection):
+                        raise UnsupportedFault("(expression).* is not supported")
+                    stack.extend(tree.children(message))
                 case _:
                     stack.extend(tree.children(message))
 
@@ -328,6 +360,10 @@ class Binder:
                 raise self._no_column(parts[0], message) from None
             raise
         self._record(Ref(message, RefKind.WHOLE_ROW, owner.select, space=space))
+
+    def _whole_row_parts(self, message: tree.Node, scope: Scope) -> None:
+        self._whole_row(message, tree.names(message.fields[:-1]), scope)
+        self.refs[id(message)].is_expanded = True
 
     def _star(self, message: tree.Node, scope: Scope) -> Ref:
         if len(message.fields) == 1:
@@ -396,6 +432,11 @@ class Binder:
             sqlstate="42703",
             position=self.locate(message.location),
         )
+
+
+def _is_star(node: tree.Node) -> bool:
+    fields = node.column_ref.fields
+    return len(fields) > 0 and fields[-1].HasField("a_star")
 
 
 def _bare_name(node: tree.Node) -> str | None:

@@ -112,8 +112,9 @@ class _Placing:
     def _set_operation(self, query: SetOperation, *, is_forced: bool) -> None:
         node = query.node
         is_plain = node.op == pb.SETOP_UNION and node.all and not node.sort_clause
+        # Arms of different types are cast to a common one, below what the operation does with rows.
+        exposed = not is_plain and not all(map(self._is_harmless_output, query.outputs))
         for arm in (query.left, query.right):
-            exposed = not is_plain and not all(self._is_harmless_output(o) for o in arm.outputs)
             self._demand(arm, is_forced=is_forced or exposed)
 
     # One level
@@ -209,34 +210,37 @@ class _Placing:
         if not all(self._is_harmless_key(key, select) for key in keys):
             return False
         having = tree.conjuncts(node.having_clause)
-        if not all(self._is_harmless_expression(part) for part in having):
+        if not all(self._is_harmless_expression(part, select) for part in having):
             return False
         places = [*node.target_list, *node.sort_clause, *node.window_clause, node.having_clause]
-        return all(self._are_inner_keys_safe(place) for place in places)
+        return all(self._are_inner_keys_safe(place, select) for place in places)
 
     def _is_harmless_key(self, key: tree.Node, select: Select) -> bool:
         if not is_output_key(key, select):
-            return self._is_harmless_expression(key)
+            return self._is_harmless_expression(key, select)
         if key.HasField("a_const"):
             position = key.a_const.ival.ival
             named = select.outputs[position - 1 : position] if position >= 1 else []
         else:
             name = key.column_ref.fields[0].string.sval
             named = [output for output in select.outputs if output.name == name]
-        return all(map(self._is_harmless_output, named))
+        return bool(named) and all(map(self._is_harmless_output, named))
 
     def _is_harmless_output(self, output: Output) -> bool:
-        if output.expression is not None:
-            return self._is_harmless_expression(output.expression)
+        if output.expression is not None and output.query is not None:
+            return self._is_harmless_expression(output.expression, output.query)
         if output.arms is not None:
-            return all(map(self._is_harmless_output, output.arms))
+            is_one_type = self.safety.output_type(output) != 0
+            return is_one_type and all(map(self._is_harmless_output, output.arms))
         return self.safety.output_is_safe(output)
 
-    def _is_harmless_expression(self, node: tree.Node) -> bool:
+    def _is_harmless_expression(self, node: tree.Node, select: Select) -> bool:
         """Safe, or computed from an aggregate or window function, hence after all filters."""
-        return self.safety.is_safe(node) or contains_aggregate(node, or_window=True)
+        if self.safety.is_safe(node):
+            return True
+        return contains_aggregate(node, select, self.bound.refs, or_window=True)
 
-    def _are_inner_keys_safe(self, place: tree.Node) -> bool:
+    def _are_inner_keys_safe(self, place: tree.Node, select: Select) -> bool:
         """ORDER BY and DISTINCT inside aggregates, PARTITION and ORDER BY of windows: sort keys
         too."""
         for message in tree.walk(place):
@@ -248,7 +252,7 @@ class _Placing:
                 keys += [order.sort_by.node for order in message.agg_order]
                 if message.agg_distinct:
                     keys += message.args
-            if not all(map(self._is_harmless_expression, keys)):
+            if not all(self._is_harmless_expression(key, select) for key in keys):
                 return False
         return True
 

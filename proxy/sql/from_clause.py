@@ -117,6 +117,7 @@ def _relation(binder: Binder, node: tree.Node, context: Context) -> Part:
             )
             item.cte = cte
             item.is_working_table = cte.is_open
+            cte.is_self_read = cte.is_self_read or cte.is_open
             return _leaf(item, None, binder=binder)
     visible = binder.resolve(relation.schemaname, relation.relname)
     if visible is None:

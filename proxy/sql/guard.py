@@ -141,7 +141,7 @@ class _Guarding:
         for select in levels:
             plan = self.fences.levels.get(id(select))
             if plan is not None and plan.has_core:
-                core = _Core(select, plan, f"{self.prefix}{depths[id(select)]}")
+                core = _Core(select, plan, self.prefix, depths[id(select)])
                 core.export_references()
                 self.cores[id(select)] = core
 
@@ -238,10 +238,11 @@ def _kept_at_the_scan(part: tree.Node) -> tree.Node:
 class _Core:
     """The rebuilding of one fenced level: what the core exports, and what remains above it."""
 
-    def __init__(self, select: Select, plan: LevelFence, name: str) -> None:
+    def __init__(self, select: Select, plan: LevelFence, prefix: str, depth: int) -> None:
         self.select = select
         self.plan = plan
-        self.name = name
+        self.prefix = prefix
+        self.name = f"{prefix}{depth}"
         self.exports: dict[int | str, tuple[str, tree.Node]] = {}
         self.inside = {id(item) for unit in plan.inside for item in unit.items}
         self.star_targets: dict[int, list[tree.Node]] = {}
@@ -274,9 +275,13 @@ class _Core:
     def _export(self, output: Output, source: tree.Node) -> str:
         known = self.exports.get(id(output))
         if known is None:
-            known = (f"c{len(self.exports) + 1}", source)
+            known = (self._next_name(), source)
             self.exports[id(output)] = known
         return known[0]
+
+    def _next_name(self) -> str:
+        """A column name that no label of the client can be: GROUP BY would prefer the column."""
+        return f"{self.prefix}c{len(self.exports) + 1}"
 
     def _export_row(self, ref: Ref) -> None:
         space = ref.space
@@ -285,9 +290,13 @@ class _Core:
             if any(self._is_inside(entry) for entry in space.entries):
                 raise UnsupportedFault("a whole-row reference to this join is not supported")
             return
+        if ref.is_expanded:
+            raise UnsupportedFault(
+                "a row made of alias.* is not supported here", hint="Name the columns."
+            )
         key = f"row {id(space)}"
         if key not in self.exports:
-            self.exports[key] = (f"c{len(self.exports) + 1}", tree.column(space.name))
+            self.exports[key] = (self._next_name(), tree.column(space.name))
         _point(ref.message, self.name, self.exports[key][0])
 
     def _expand_star(self, ref: Ref) -> None:
@@ -343,7 +352,11 @@ class _Core:
 def address(select: Select, entry: Entry) -> tree.Node:
     """How a column of a namespace can be named at its level: `alias.column`, or a merged bare
     name."""
-    if entry.merged is None:
+    if entry.merged is not None:
+        for side in (entry.merged.left, entry.merged.right):
+            if side.output is entry.output:  # not FULL: the merged column is one side's own
+                return address(select, side)
+    else:
         for space in select.spaces:
             if space.name is None or not space.is_name_visible:
                 continue

@@ -3,11 +3,11 @@ tree."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
-from proxy.sql.scope import Select
+from proxy.sql.scope import Ref, Select
 
 
 def level_expressions(select: Select) -> list[tree.Node]:
@@ -72,27 +72,45 @@ def is_output_key(node: tree.Node, select: Select) -> bool:
     )
 
 
-def contains_aggregate(node: tree.Node, *, or_window: bool = False) -> bool:
-    """Whether an aggregate of this very level occurs (those inside subqueries are of theirs).
+def contains_aggregate(
+    node: tree.Node, select: Select, refs: Mapping[int, Ref], *, or_window: bool = False
+) -> bool:
+    """Whether an aggregate of the level `select` occurs; `or_window`: or a window function.
 
-    `or_window`: a window function counts as well.
+    Those inside subqueries are of theirs. An aggregate over outer columns alone belongs to the
+    level of those columns (PostgreSQL documentation, section 4.2.7) and is a constant here.
     """
     stack = [node]
     while stack:
         current = stack.pop()
         message = tree.inner(current) if current.DESCRIPTOR.name == "Node" else current
         name = message.DESCRIPTOR.name
-        if name == "SubLink":
+        if name in _QUERIES:
             continue
-        if name in ("JsonObjectAgg", "JsonArrayAgg"):
-            return True
         if name == "FuncCall" and message.HasField("over"):
             if or_window:
                 return True
-        elif name == "FuncCall" and is_aggregate(message):
+        elif _is_of_level(message, select, refs):
             return True
         stack.extend(tree.children(message))
     return False
+
+
+_QUERIES = frozenset({"SubLink", "JsonArrayQueryConstructor"})
+_JSON_AGGREGATES = frozenset({"JsonObjectAgg", "JsonArrayAgg"})
+
+
+def _is_of_level(call: tree.Node, select: Select, refs: Mapping[int, Ref]) -> bool:
+    """Whether a message is an aggregate, and of this level."""
+    name = call.DESCRIPTOR.name
+    if name not in _JSON_AGGREGATES and not (name == "FuncCall" and is_aggregate(call)):
+        return False
+    found = [
+        refs.get(id(message))
+        for message in tree.walk(call)
+        if message.DESCRIPTOR.name == "ColumnRef"
+    ]
+    return not found or any(ref is not None and ref.select is select for ref in found)
 
 
 def is_aggregate(call: tree.Node) -> bool:

@@ -116,9 +116,10 @@ class Safety(Collations):
             if output.expression is not None:
                 known = self.is_safe(output.expression)
             elif output.arms is not None:
-                known = all(map(self.output_is_safe, output.arms))
+                is_one_type = self.output_type(output) != 0
+                known = is_one_type and all(map(self.output_is_safe, output.arms))
             elif output.values:
-                known = all(map(self.is_safe, output.values))
+                known = self._are_safe_together(list(output.values))
             else:
                 known = True
             self._outputs[id(output)] = known
@@ -306,8 +307,11 @@ class Safety(Collations):
         if not self.is_quiet(query):
             return False
         match message.sub_link_type:
-            case pb.EXISTS_SUBLINK | pb.ARRAY_SUBLINK:
+            case pb.EXISTS_SUBLINK:
                 return True
+            case pb.ARRAY_SUBLINK:  # arrays of different lengths do not make one array
+                oid = self.output_type(query.outputs[0])
+                return oid != 0 and CLASSIFICATION.element_type(oid) == 0
             case pb.ANY_SUBLINK:
                 name = message.oper_name[-1].string.sval if message.oper_name else "="
                 test = message.testexpr
@@ -340,7 +344,8 @@ class Safety(Collations):
         ):
             return bool(node.limit_option != pb.LIMIT_OPTION_WITH_TIES)
         has_aggregate = any(
-            contains_aggregate(target.res_target.val) for target in node.target_list
+            contains_aggregate(target.res_target.val, query, self.bound.refs)
+            for target in node.target_list
         )
         return has_aggregate and not node.group_clause
 
@@ -365,6 +370,10 @@ class Safety(Collations):
                 and all(map(self._is_total_set_output, query.outputs))
             )
         if not all(self.is_quiet_item(item) for item in query.items):
+            return False
+        if query.node.values_lists and not all(map(self.output_is_safe, query.outputs)):
+            return False  # rows of different types: a cast of one to the other
+        if any(_has_frame_offset(window.window_def) for window in query.node.window_clause):
             return False
         return all(self._is_quiet_expression(node) for node in level_expressions(query))
 
@@ -433,11 +442,7 @@ class Safety(Collations):
                 *window.partition_clause,
                 *(order.sort_by.node for order in window.order_clause),
             ]
-            if (
-                window.HasField("start_offset")
-                or window.HasField("end_offset")
-                or len(arguments) > 1
-            ):
+            if _has_frame_offset(window) or len(arguments) > 1:
                 return False
             arguments += keys
             is_known = name in _QUIET_WINDOWS
@@ -451,6 +456,10 @@ class Safety(Collations):
             arguments.append(message.agg_filter)
         is_plain = not message.agg_order and self.has_one_collation(message.args)
         return is_known and is_plain and all(map(self.is_safe, arguments))
+
+
+def _has_frame_offset(window: tree.Node) -> bool:
+    return bool(window.HasField("start_offset") or window.HasField("end_offset"))
 
 
 def _is_plain_limit(node: tree.Node) -> bool:

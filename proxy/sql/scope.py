@@ -114,6 +114,7 @@ class Ref:
     entry: Entry | None = None
     space: Space | None = None
     entries: list[Entry] = field(default_factory=list)
+    is_expanded: bool = False  # `alias.*` as part of a row: its columns, not one value
 
 
 @dataclass(eq=False, slots=True)
@@ -124,6 +125,7 @@ class Cte:
     is_recursive: bool
     node: tree.Node
     is_open: bool = False  # while its recursive term is being bound
+    is_self_read: bool = False
 
 
 @dataclass(eq=False, slots=True)

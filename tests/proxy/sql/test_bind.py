@@ -143,3 +143,30 @@ def test_unequal_arms_are_refused() -> None:
 def test_writes_inside_with_are_refused() -> None:
     with pytest.raises(UnsupportedFault):
         bound("WITH d AS (DELETE FROM orders RETURNING id) SELECT * FROM d")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT (raw).* FROM orders", "SELECT (json_each(raw)).* FROM orders", "SELECT ((o).doc).* FROM orders o",
+        "SELECT count((o).*) FROM orders o", "VALUES (1, 2), ((SELECT 1), 2)" " UNION SELECT (o).*, 1 FROM orders o WHERE false",
+        "SELECT * FROM orders o, LATERAL (VALUES (o.*, 1)) v",
+    ],
+)  # fmt: skip
+def test_rows_taken_apart_are_refused_where_columns_cannot_be_counted(sql: str) -> None:
+    with pytest.raises(Fault):
+        bound(sql)
+
+
+def test_a_row_of_an_alias_taken_apart_is_its_star() -> None:
+    root = bound("SELECT (i).*, 1 AS one FROM items i").root
+
+    assert [output.name for output in root.outputs] == ["order_id", "line", "sku", "qty", "one"]
+
+
+def test_recursive_is_only_permission() -> None:
+    statement = bound("WITH RECURSIVE w AS (SELECT 1 AS a UNION ALL SELECT 2) SELECT a FROM w")
+    (cte,) = statement.root.ctes
+
+    assert not cte.is_recursive
+    assert cte.outputs[0].arms is not None

@@ -50,6 +50,20 @@ def test_no_fence_where_nothing_unsafe_can_reach_a_hidden_row(sql: str) -> None:
         "WITH c AS (SELECT 1 / qty AS x FROM items) SELECT * FROM c, orders WHERE c.x = orders.id",
         "SELECT id FROM vp",
         "SELECT id FROM calc WHERE inv = 20",
+        # Each of these printed a hidden value once.
+        "WITH RECURSIVE w AS (SELECT id, note::int AS n FROM orders UNION ALL SELECT 0, 0)"
+        " SELECT * FROM w WHERE n = 7",
+        "SELECT 1 FROM (SELECT (o).*, o.note::int AS n FROM orders o) q(c1) WHERE q.n = 7",
+        "SELECT (o).*, o.note::int FROM orders o ORDER BY 9",
+        "SELECT note FROM orders GROUP BY note HAVING note::int"
+        " + length(JSON_ARRAY(SELECT max(line) FROM items)::text) = 7",
+        "SELECT note FROM orders o GROUP BY note HAVING EXISTS (SELECT 1 FROM items i GROUP BY i.sku"
+        " HAVING i.sku::int + max(o.id) = 3)",
+        "SELECT id FROM orders o WHERE id = 2 AND EXISTS (SELECT 1 FROM (VALUES (o.amount), (1.5::float8))"
+        " v(x) WHERE v.x IS NOT NULL)",
+        "SELECT id FROM orders WHERE id = 2 AND ARRAY(SELECT x FROM (VALUES (ARRAY['a'])) v(x)) IS NULL",
+        "SELECT id FROM orders o WHERE id = 2 AND 5 IN (SELECT count(*) OVER w FROM items a"
+        " WINDOW w AS (ORDER BY a.line ROWS BETWEEN -1 PRECEDING AND CURRENT ROW))",
     ],
 )
 def test_a_fence_where_an_unsafe_expression_could(sql: str) -> None:

@@ -80,3 +80,24 @@ def test_the_columns_that_a_statement_reads_are_told(
     assert {
         one.key.name: one.columns_read for one in guards if one.columns_read or "count" in sql
     } == read
+
+
+def test_labels_of_the_client_cannot_capture_our_columns() -> None:
+    sql = "SELECT id AS c2, tenant, count(*) FROM orders WHERE note::int > 0 GROUP BY c2, tenant"
+
+    assert "sp0_c1 AS c2" in guarded(sql).rewritten.sql
+
+
+def test_a_row_of_columns_is_refused_where_it_would_become_a_row_in_a_row() -> None:
+    assert "ROW(i.*)" in guarded("SELECT ROW(i.*) FROM items i").rewritten.sql
+    with pytest.raises(UnsupportedFault):
+        guarded("SELECT ROW(i.*) FROM items i WHERE 1 / qty = 1")
+
+
+def test_merged_columns_are_exported_by_a_name_that_is_one() -> None:
+    sql = (
+        "SELECT * FROM (items a JOIN items b USING (line)) JOIN items c ON c.line = a.line"
+        " WHERE 1 / b.qty = 1"
+    )
+
+    assert "a.line AS sp0_c" in guarded(sql).rewritten.sql

@@ -23,20 +23,35 @@ def root(sql: str) -> Select:
         ("qty", False),
         ("sum(qty) OVER ()", False),
         ("(SELECT count(*) FROM people)", False),
+        ("length(JSON_ARRAY(SELECT max(id) FROM people)::text)", False),
         ("percentile_disc(0.5) WITHIN GROUP (ORDER BY qty)", True),
     ],
 )
 def test_aggregates_of_this_level(expression: str, is_aggregated: bool) -> None:
-    target = root(f"SELECT {expression} FROM items").node.target_list[0].res_target.val
+    statement = bound(f"SELECT {expression} FROM items")
+    assert isinstance(statement.root, Select)
+    target = statement.root.node.target_list[0].res_target.val
 
-    assert contains_aggregate(target) is is_aggregated
+    assert contains_aggregate(target, statement.root, statement.refs) is is_aggregated
 
 
 def test_window_functions_count_only_when_asked_for() -> None:
-    target = root("SELECT rank() OVER (ORDER BY qty) FROM items").node.target_list[0].res_target.val
+    statement = bound("SELECT rank() OVER (ORDER BY qty) FROM items")
+    assert isinstance(statement.root, Select)
+    target = statement.root.node.target_list[0].res_target.val
 
-    assert contains_aggregate(target, or_window=True)
-    assert not contains_aggregate(target)
+    assert contains_aggregate(target, statement.root, statement.refs, or_window=True)
+    assert not contains_aggregate(target, statement.root, statement.refs)
+
+
+def test_an_aggregate_over_outer_columns_belongs_to_their_level() -> None:
+    statement = bound("SELECT (SELECT max(o.id) FROM items) FROM orders o")
+    inner = statement.levels()[1]
+    target = inner.node.target_list[0].res_target.val
+
+    assert not contains_aggregate(target, inner, statement.refs)
+    assert isinstance(statement.root, Select)
+    assert contains_aggregate(target, statement.root, statement.refs)
 
 
 def test_grouping_sets_are_taken_apart() -> None:
