@@ -16,10 +16,15 @@ from policies.identity import Identity
 from proxy.catalog.class_database import Oids
 from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog, Column, Relation, SourceCatalog, TypeDefinition
+from proxy.decider import PolicyDecider
+from proxy.decision import Decided
+from proxy.estate import Estate
 from proxy.faults import Fault
 from proxy.limits import SessionLimits
 from proxy.session import Session
 from proxy.settings import Settings
+from proxy.sql.parse import Statement, parse
+from proxy.sql.plan import Fragment
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import RowBatch
 from tests.live.gate import DATABASE, policy_set
@@ -69,9 +74,9 @@ def catalog(*relations: Relation) -> SourceCatalog:
     return SourceCatalog("main", 160_014, {one.key: one for one in found}, {MOOD_OID: _MOOD})
 
 
-def policy(version: str = "v1", **changes: bool) -> PolicySet:
+def policy(version: str = "v1", *, note_clear: bool = False) -> PolicySet:
     """The policy of the shop."""
-    return policy_set(version, **changes)
+    return policy_set(version, note_clear=note_clear)
 
 
 def identity(
@@ -158,3 +163,45 @@ def with_column(found: Relation, name: str) -> Relation:
     added = Column(name, 25, "text", len(found.columns) + 1)
     columns = (*found.columns, added)
     return replace(found, columns=columns, fingerprint=found.fingerprint + name)
+
+
+class Stage:
+    """A decider over the shop, its clock and its shadow in the test's hands."""
+
+    def __init__(self, rules: PolicySet | None = None) -> None:
+        self.estate = Estate(rules or policy(), (catalog(),))
+        self.shadow = NotingShadow()
+        self.now = NOW
+        self.decider = PolicyDecider(
+            lambda: self.estate, self.shadow, server_version="16.10", clock=lambda: self.now
+        )
+
+    async def decide(
+        self, sql: str, who: Session | None = None, oids: tuple[int, ...] = ()
+    ) -> Decided:
+        return await self.decider.decide(who or ALICE, one(sql), oids)
+
+    def fragment(self, decided: Decided, who: Session | None = None) -> Fragment:
+        found = self.decider.runnable(who or ALICE, decided).fragment
+        assert found is not None
+        return found
+
+    async def is_shared(self, sql: str, first: Session, second: Session) -> bool:
+        """Whether the second session gets what was decided for the first."""
+        await self.decide(sql, first)
+        asked = len(self.shadow.described)
+        await self.decide(sql, second)
+        return len(self.shadow.described) == asked
+
+
+def one(sql: str) -> Statement:
+    """The statement of a text that holds one."""
+    (statement,) = parse(sql)
+    return statement
+
+
+ALICE = session()
+SUE = session(identity("sue", regions=("apac",)), number=8)
+BOB = session(identity("bob", "auditor"), number=9)
+
+ORDERS_QUERY = "SELECT id, note FROM shop.orders"
