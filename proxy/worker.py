@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +31,7 @@ from proxy.runtime.audit import AuditLog
 from proxy.runtime.config import Configuration
 from proxy.runtime.identity import TokenAuthenticator, TrustedIssuer
 from proxy.runtime.tasks import spawn
-from proxy.sources.base import SourceState
+from proxy.sources.base import Source, SourceState
 from proxy.sources.credential import CredentialError
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_options import PostgresOptions
@@ -43,6 +43,9 @@ SERVER_VERSION = "16.10"
 """What clients are told: the shadow's major, whose catalog they read (design §3.6)."""
 
 SERVER_VERSION_NUMBER = "160010"
+
+ADMISSION_SECONDS = 0.5
+"""Between attempts to check the role of a source that was down at the start."""
 
 _logger = structlog.get_logger("worker")
 
@@ -89,7 +92,11 @@ async def opened(
             if source.state is SourceState.DOWN:
                 _logger.warning("source is down", source=source.name, reason=source.down_reason)
         upkeep = await _kept_up(configuration, load_policy, audit, stack)
-        await _check_roles(sources, upkeep)
+        admitted: dict[str, Source] = {}
+        refused = await _admit(sources, upkeep, admitted)
+        if refused:
+            raise StartRefused("\n".join(refused.values()))
+        _beside(_admit_late(sources, upkeep, admitted), "admission", stack)
         shadow = Shadow(
             post.cluster, database_name(configuration), configuration.shadow.classes_max
         )
@@ -98,7 +105,7 @@ async def opened(
         desk = CancelDesk(post.number, post.directory, time.monotonic)
         desk.open()
         stack.callback(desk.close)
-        listener = _listener(configuration, upkeep, shadow, audit, sources, desk)
+        listener = _listener(configuration, upkeep, shadow, audit, admitted, desk)
         listen = configuration.listen
         stack.push_async_callback(listener.close)
         port = await listener.open(listen.host, listen.port)
@@ -119,15 +126,20 @@ async def _kept_up(
     }
     upkeep = Upkeep(configuration.policies, load_policy, readers, audit)
     await upkeep.start()
-    watch = spawn(upkeep.run(), name="upkeep")
-
-    async def stop_watch() -> None:
-        watch.cancel()
-        with suppress(asyncio.CancelledError):
-            await watch
-
-    stack.push_async_callback(stop_watch)
+    _beside(upkeep.run(), "upkeep", stack)
     return upkeep
+
+
+def _beside(work: Coroutine[None, None, None], name: str, stack: AsyncExitStack) -> None:
+    """Run `work` until the stack is left."""
+    task = spawn(work, name=name)
+
+    async def stop() -> None:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(stop)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,25 +160,49 @@ class SchemaReader:
             raise CatalogError(f"source `{self.name}`: {type(error).__name__}") from error
 
 
-async def _check_roles(sources: dict[str, PostgresSource], upkeep: Upkeep) -> None:
-    """Refuse a role upstream that could step around policy (issue of the operator)."""
-    keys = upkeep.estate().policy.tables
-    for source in sources.values():
-        if source.state is not SourceState.UP:
+async def _admit(
+    sources: dict[str, PostgresSource], upkeep: Upkeep, admitted: dict[str, Source]
+) -> dict[str, str]:
+    """Put every source whose role is fit into `admitted`, the only ones that sessions may use.
+
+    Returns why others are unfit, by name: their role could step around policy (issue of the
+    operator). A source that is down is in neither, and must be asked about again.
+    """
+    refused = {}
+    for name, source in sources.items():
+        if name in admitted or source.state is not SourceState.UP:
             continue
-        wanted = {(key.schema, key.name) for key in keys if key.source == source.name}
+        keys = upkeep.estate().policy.tables
+        wanted = {(key.schema, key.name) for key in keys if key.source == name}
         try:
             connection = await source.acquire({})
+            try:
+                report = await inspect_role(connection, wanted)
+            finally:
+                await connection.release()
         except Fault as fault:
-            _logger.warning("role not checked", source=source.name, reason=fault.message)
+            _logger.warning("role not checked", source=name, reason=fault.message)
             continue
-        try:
-            report = await inspect_role(connection, wanted)
-        finally:
-            await connection.release()
         reasons = report.reasons_to_refuse()
         if reasons:
-            raise StartRefused(f"source {source.name}: " + "; ".join(reasons))
+            refused[name] = f"source {name}: " + "; ".join(reasons)
+        else:
+            admitted[name] = source
+    return refused
+
+
+async def _admit_late(
+    sources: dict[str, PostgresSource], upkeep: Upkeep, admitted: dict[str, Source]
+) -> None:
+    """Admit what was down at the start once it is up, and what was unfit once it is mended."""
+    told: dict[str, str] = {}
+    while len(admitted) < len(sources):
+        await asyncio.sleep(ADMISSION_SECONDS)
+        refused = await _admit(sources, upkeep, admitted)
+        for name, reason in refused.items():
+            if told.get(name) != reason:
+                _logger.error("source not served", reason=reason)
+        told = refused
 
 
 def _listener(
@@ -174,7 +210,7 @@ def _listener(
     upkeep: Upkeep,
     shadow: Shadow,
     audit: AuditLog,
-    sources: dict[str, PostgresSource],
+    sources: dict[str, Source],
     desk: CancelDesk,
 ) -> Listener:
     recorder = Recorder(audit)
@@ -194,7 +230,7 @@ def _listener(
     return Listener(
         Gate(decider, recorder),
         reception,
-        dict(sources),
+        sources,
         database=database_name(configuration),
         tls_context=None if tls is None else server_context(tls.certificate, tls.key),
     )
