@@ -147,6 +147,7 @@ class Gate:
         try:
             if calls is not None:
                 workspace.session.transaction.check_usable()
+                workspace.session.transaction.has_run = True
                 answer = setting_query.run(calls, workspace.session.settings)
             else:
                 answer = await utility.run(workspace, statement)
@@ -162,6 +163,7 @@ class Gate:
     ) -> AsyncGenerator[bytes, None]:
         """PREPARE, EXECUTE, DECLARE, FETCH and MOVE: statements about other statements."""
         workspace.session.transaction.check_usable()
+        workspace.session.transaction.has_run = True
         statement = portal.prepared.statement
         match statement.kind:
             case Kind.PREPARE:

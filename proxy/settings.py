@@ -315,6 +315,11 @@ class Settings:
         if self._marks:
             _, self._session, self._local = self._marks[-1]
 
+    def undo(self) -> None:
+        """A transaction fails: values go back to the newest mark at once, as in Postgres."""
+        if self._marks:
+            _, self._session, self._local = self._marks[-1]
+
     def release(self, name: str) -> None:
         """Forget the newest mark of that name and later ones, keeping the values."""
         while self._marks and self._marks.pop()[0] != name:

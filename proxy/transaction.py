@@ -98,6 +98,7 @@ class Transaction:
         """A statement failed. An implicit transaction is ended by its owner."""
         if self.block is Block.OPEN:
             self.block = Block.FAILED
+            self._settings.undo()
 
     def finish(self, *, is_committed: bool) -> None:
         """COMMIT or ROLLBACK: settings set here stay or go, savepoints are forgotten."""

@@ -43,6 +43,8 @@ async def run(workspace: Workspace, statement: Statement) -> Answer:
     transaction = workspace.session.transaction
     if statement.kind not in _IN_FAILED_BLOCK:
         transaction.check_usable()
+    if statement.kind in _WITH_SNAPSHOT:
+        transaction.has_run = True
     return await _ACTIONS[statement.kind](workspace, statement.node)
 
 
@@ -50,20 +52,11 @@ async def run(workspace: Workspace, statement: Statement) -> Answer:
 
 
 async def _set(workspace: Workspace, node: Any) -> Answer:
-    settings = workspace.session.settings
     if node.is_local and workspace.session.transaction.is_alone:
+        # It is set all the same, until the implicit transaction ends.
         workspace.notice(
             notice_message("SET LOCAL can only be used in transaction blocks", "25P01")
         )
-        # Postgres checks the value all the same.
-        settings.mark("")
-        try:
-            _assign(workspace, node)
-        finally:
-            # The newest mark only: that of an implicit transaction around it stays.
-            settings.restore("")
-            settings.release("")
-        return Answer("SET")
     _assign(workspace, node)
     return Answer("SET")
 
@@ -120,8 +113,30 @@ async def _set_transaction(workspace: Workspace, node: Any) -> Answer:
             notice_message("SET TRANSACTION can only be used in transaction blocks", "25P01")
         )
         return Answer("SET")
+    _check_isolation(workspace, node.args)
     _set_modes(workspace, node.args, prefix="transaction_", is_local=True)
     return Answer("SET")
+
+
+def _check_isolation(workspace: Workspace, modes: Any) -> None:
+    """A transaction that has read keeps its isolation, and savepoints fix it. Raises Fault
+    25001."""
+    transaction, settings = workspace.session.transaction, workspace.session.settings
+    prefix = "" if transaction.is_block else "default_"
+    current = settings.get(f"{prefix}transaction_isolation")
+    for mode in modes:
+        element = mode.def_elem
+        if element.defname != "transaction_isolation" or (
+            constant_text(element.arg.a_const) == current
+        ):
+            continue
+        if transaction.has_run:
+            when = "must be called before any query"
+        elif transaction.savepoints:
+            when = "must not be called in a subtransaction"
+        else:
+            continue
+        raise Fault(f"SET TRANSACTION ISOLATION LEVEL {when}", sqlstate="25001")
 
 
 def _set_modes(workspace: Workspace, modes: Any, *, prefix: str, is_local: bool) -> None:
@@ -135,11 +150,6 @@ def _set_modes(workspace: Workspace, modes: Any, *, prefix: str, is_local: bool)
                 raise DeniedFault(READ_ONLY)
             continue
         if element.defname == "transaction_isolation":
-            if workspace.session.transaction.has_run and is_local:
-                raise Fault(
-                    "SET TRANSACTION ISOLATION LEVEL must be called before any query",
-                    sqlstate="25001",
-                )
             settings.set(f"{prefix}isolation", text, is_local=is_local)
         elif element.defname == "transaction_deferrable":
             value = "on" if text in ("1", "true", "on") else "off"
@@ -196,10 +206,13 @@ async def _begin(workspace: Workspace, node: Any) -> Answer:
             mode.def_elem.arg.a_const
         ) in ("0", "false"):
             raise DeniedFault(READ_ONLY)
-    if not session.transaction.begin():
+    is_open = session.transaction.is_block
+    if is_open:
         workspace.notice(notice_message("there is already a transaction in progress", "25001"))
-        return Answer(tag)
-    _take_default_modes(workspace)
+    _check_isolation(workspace, node.options)  # an implicit transaction may have read, too
+    session.transaction.begin()
+    if not is_open:
+        _take_default_modes(workspace)
     _set_modes(workspace, node.options, prefix="transaction_", is_local=True)
     return Answer(tag)
 
@@ -304,6 +317,9 @@ async def _empty(workspace: Workspace, node: Any) -> Answer:
 _IN_FAILED_BLOCK = frozenset({Kind.COMMIT, Kind.ROLLBACK, Kind.ROLLBACK_TO, Kind.EMPTY})
 """What Postgres accepts after an error inside a block (PostgreSQL source,
 IsTransactionExitStmt)."""
+
+_WITH_SNAPSHOT = frozenset({Kind.CLOSE, Kind.DEALLOCATE, Kind.DISCARD})
+"""What settles the isolation in Postgres, though it reads nothing (PlannedStmtRequiresSnapshot)."""
 
 _ACTIONS: dict[Kind, Callable[[Workspace, tree.Node], Awaitable[Answer]]] = {
     Kind.SET: _set,

@@ -100,3 +100,31 @@ def test_the_first_of_a_pipeline_is_alone(transaction: Transaction) -> None:
     assert not transaction.is_alone
     transaction.leave_implicit(is_committed=True)
     assert transaction.is_alone
+
+
+def test_a_failure_takes_settings_back_at_once() -> None:
+    settings = Settings({})
+    transaction = Transaction(settings)
+    transaction.begin()
+    settings.set("application_name", "kept", is_local=False)
+    transaction.savepoint("a")
+    settings.set("application_name", "lost", is_local=False)
+    transaction.fail()
+
+    assert settings.get("application_name") == "kept"
+    transaction.rollback_to("a")
+    transaction.release("a")
+    transaction.finish(is_committed=True)
+    assert settings.get("application_name") == "kept"
+
+
+def test_a_failed_block_undoes_what_came_before_its_first_savepoint_too() -> None:
+    settings = Settings({})
+    transaction = Transaction(settings)
+    transaction.begin()
+    settings.set("application_name", "lost", is_local=False)
+    transaction.fail()
+    transaction.fail()
+    transaction.finish(is_committed=False)
+
+    assert settings.get("application_name") == ""

@@ -7,6 +7,7 @@ import pytest
 from proxy import utility
 from proxy.faults import Fault
 from proxy.sql.parse import parse
+from proxy.transaction import Block
 from proxy.workspace import Portal, Prepared, Workspace
 from tests.proxy.doubles import SOURCE, make_workspace
 
@@ -110,10 +111,43 @@ async def test_a_client_may_ask_for_no_warnings(workspace: Workspace) -> None:
     assert workspace.take_notices() == []
 
 
-async def test_set_local_outside_a_block_changes_nothing(workspace: Workspace) -> None:
+async def test_set_local_outside_a_block_ends_with_its_statement(workspace: Workspace) -> None:
+    transaction = workspace.session.transaction
+    transaction.enter_implicit(is_alone=True)
     await tags(workspace, "SET LOCAL timezone = 'Europe/Rome'")
+    assert workspace.session.settings.get("timezone") == "Europe/Rome"
+    transaction.leave_implicit(is_committed=True)
 
     assert workspace.session.settings.get("timezone") == "UTC"
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "code"),
+    [
+        ("run", "BEGIN ISOLATION LEVEL SERIALIZABLE", "25001"),
+        ("run", "BEGIN ISOLATION LEVEL READ COMMITTED", ""),  # what it has already
+        ("run", "BEGIN READ ONLY", ""),
+        ("block", "BEGIN ISOLATION LEVEL SERIALIZABLE", ""),
+        ("savepoint", "BEGIN ISOLATION LEVEL SERIALIZABLE", "25001"),
+        ("savepoint", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "25001"),
+        ("savepoint", "SET TRANSACTION ISOLATION LEVEL READ COMMITTED", ""),
+        ("block", "BEGIN READ WRITE", "42501"),
+    ],
+)
+async def test_isolation_is_settled_by_what_ran(
+    workspace: Workspace, before: str, text: str, code: str
+) -> None:
+    transaction = workspace.session.transaction
+    if before == "run":
+        transaction.enter_implicit()
+        transaction.has_run = True
+    else:
+        await tags(workspace, "BEGIN; SAVEPOINT a" if before == "savepoint" else "BEGIN")
+    if code:
+        assert await sqlstate(workspace, text) == code
+    else:
+        await tags(workspace, text)
+        assert transaction.block is Block.OPEN
 
 
 async def test_isolation_is_the_blocks_own(workspace: Workspace) -> None:
