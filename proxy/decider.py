@@ -172,7 +172,9 @@ class PolicyDecider:
             local = pipeline.local_names(statement, session.database)
             decided = await self._decide(place, local, parameter_oids)
         except Fault as fault:
-            raise pipeline.with_suggestion(fault, statement, catalog, facts.schemas) from fault
+            # The same fault goes on: its cause is the reason that auditors read.
+            pipeline.with_suggestion(fault, statement, catalog, facts.schemas)
+            raise
         self._keep(key, decided)
         return decided
 

@@ -113,11 +113,18 @@ def session_id(session: Session) -> str:
 
 
 def reason_of(fault: Fault) -> str:
-    """The full reason: what the fault hides from the client stands in its cause."""
-    hidden = fault.__cause__
-    return (
-        fault.message if hidden is None else f"{fault.message} ({type(hidden).__name__}: {hidden})"
-    )
+    """The full reason: what the fault hides from the client stands in its cause.
+
+    A cause in the same words, as of a fault that was raised on, adds nothing: the one behind it is
+    looked at.
+    """
+    hidden, seen = fault.__cause__, {id(fault)}
+    while hidden is not None and id(hidden) not in seen and str(hidden) == fault.message:
+        seen.add(id(hidden))
+        hidden = hidden.__cause__
+    if hidden is None or id(hidden) in seen:
+        return fault.message
+    return f"{fault.message} ({type(hidden).__name__}: {hidden})"
 
 
 def outcome(

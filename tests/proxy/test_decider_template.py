@@ -118,3 +118,11 @@ async def test_which_literal_is_wrong_is_told_by_the_shadow(stage: Stage) -> Non
     assert await stage.decider.clarified(ALICE, decided, other) is other
     of_data = SourceFault("x", sqlstate="22012")
     assert await stage.decider.clarified(ALICE, plain, of_data) is of_data
+
+
+async def test_a_refusal_keeps_its_reason_for_the_audit_log(stage: Stage) -> None:
+    bare = shop.session(shop.identity("eve", unrelated="x"), number=9)
+    for sql in (ORDERS, f"{ORDERS} WHERE id = 5"):
+        with pytest.raises(Fault) as caught:
+            await stage.decide(sql, bare)
+        assert "regions" in str(caught.value.__cause__)

@@ -33,6 +33,18 @@ def test_the_reason_behind_a_fault_is_told_to_auditors() -> None:
     assert fault.message == "permission denied"
 
 
+def test_a_reason_is_told_once() -> None:
+    fault = Fault('column "salary" does not exist')
+    fault.__cause__ = Fault('column "salary" does not exist')
+    assert reason_of(fault) == 'column "salary" does not exist'
+
+    fault.__cause__.__cause__ = ValueError("what lies behind")
+    assert reason_of(fault) == 'column "salary" does not exist (ValueError: what lies behind)'
+
+    fault.__cause__ = fault
+    assert reason_of(fault) == 'column "salary" does not exist'
+
+
 async def test_a_session_from_door_to_door(tmp_path: Path) -> None:
     log = await AuditLog.open(tmp_path, "fast")
     recorder, session = Recorder(log), make_session()
