@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
 
         findings = asyncio.run(compared())
     print(table(findings))
-    for judgement in (Judgement.REFUSED, Judgement.DIFFERENT):
+    for judgement in (Judgement.DESIGNED, Judgement.REFUSED, Judgement.DIFFERENT):
         lines = listing(findings, judgement)
         print(f"\n{judgement}: {len(lines)}")
         print("\n".join(lines))

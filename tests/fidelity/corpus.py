@@ -1,11 +1,13 @@
 """The statements, as text: one file per kind under `corpus/`.
 
 A statement ends with a semicolon at the end of a line; a line that starts with `--` is a comment.
-This file must not know what is done with a statement.
+One that starts with `--:` holds the arguments of the statement below, as Python literals; one that
+starts with `--!` says why the gate answers it differently on purpose. This file must not know what is done with a statement.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +15,24 @@ from pathlib import Path
 from proxy.faults import Fault
 from proxy.sql.parse import Kind, parse
 
+Argument = str | int | float | bool | None | tuple[object, ...]
+ARGUMENTS_MARK = "--:"
+DESIGN_MARK = "--!"
 DIRECTORY = Path(__file__).parent / "corpus"
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One statement of the corpus: its `kind` is the file's name, `line` where it starts."""
+    """One statement of the corpus: its `kind` is the file's name, `line` where it starts.
+
+    `design`: why a different answer is intended, else empty.
+    """
 
     kind: str
     line: int
     text: str
+    arguments: tuple[Argument, ...] = ()
+    design: str = ""
 
     @property
     def one_line(self) -> str:
@@ -50,14 +60,23 @@ def read(kinds: Collection[str] = ()) -> list[Query]:
 
 def _split(kind: str, path: Path) -> Iterator[Query]:
     pending: list[str] = []
+    arguments: tuple[Argument, ...] = ()
+    design = ""
     start = 0
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not pending and line.startswith(ARGUMENTS_MARK):
+            arguments = ast.literal_eval(f"({line.removeprefix(ARGUMENTS_MARK)},)")
+            continue
+        if not pending and line.startswith(DESIGN_MARK):
+            design = line.removeprefix(DESIGN_MARK).strip()
+            continue
         if not pending and (not line.strip() or line.startswith("--")):
             continue
         start = start if pending else number
         pending.append(line)
         if line.rstrip().endswith(";"):
-            yield Query(kind, start, "\n".join(pending).rstrip().removesuffix(";"))
-            pending = []
+            text = "\n".join(pending).rstrip().removesuffix(";")
+            yield Query(kind, start, text, arguments, design)
+            pending, arguments, design = [], (), ""
     if pending:
         raise ValueError(f"{path.name}:{start}: the statement has no end")

@@ -6,7 +6,7 @@ catalog by itself to decode what it gets. This file must not know which end it a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +15,7 @@ import asyncpg
 import psycopg
 from psycopg import pq
 
+from tests.fidelity.corpus import Argument
 from tests.fidelity.pair import SEARCH_PATH, Access
 
 TIME_ZONE = "UTC"  # the gate's own default; a source's is its operator's
@@ -78,8 +79,8 @@ class LibpqReader:
     def close(self) -> None:
         self._connection.finish()
 
-    def read(self, way: Way, text: str) -> Outcome:
-        """Ask once."""
+    def read(self, way: Way, text: str, arguments: Sequence[Argument] = ()) -> Outcome:
+        """Ask once; `arguments` are used by the prepared way alone."""
         if self._connection.status != pq.ConnStatus.OK:
             self._connection.finish()
             self._connection = self._open()
@@ -88,16 +89,16 @@ class LibpqReader:
             case Way.SIMPLE:
                 return self._outcome(self._connection.exec_(sql))
             case Way.PREPARED:
-                return self._prepared(sql)
+                return self._prepared(sql, [_as_text(value) for value in arguments])
             case Way.COPY:
                 return self._copied(sql)
         raise ValueError(f"libpq does not ask by {way}")
 
-    def _prepared(self, sql: bytes) -> Outcome:
+    def _prepared(self, sql: bytes, arguments: list[bytes | None]) -> Outcome:
         prepared = self._connection.prepare(b"", sql)
         if prepared.status != pq.ExecStatus.COMMAND_OK:
             return self._outcome(prepared)
-        result = self._connection.exec_prepared(b"", None, result_format=pq.Format.BINARY)
+        result = self._connection.exec_prepared(b"", [*arguments], result_format=pq.Format.BINARY)
         return self._outcome(result)
 
     def _copied(self, sql: bytes) -> Outcome:
@@ -157,6 +158,23 @@ class LibpqReader:
         return self._types[oid]
 
 
+def _shown(value: object) -> str:
+    """`repr`, and for asyncpg's paths and polygons, which have none, their points."""
+    if isinstance(value, asyncpg.Path):
+        return f"{type(value).__name__}({value.is_closed}, {tuple(value)!r})"
+    return repr(value)
+
+
+def _as_text(value: object) -> bytes | None:
+    """An argument in PostgreSQL's text format; a tuple is an array."""
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        inner = (_as_text(one) for one in value)
+        return b"{" + b",".join(b"NULL" if one is None else one for one in inner) + b"}"
+    return str(value).encode()
+
+
 @contextmanager
 def libpq(access: Access) -> Iterator[LibpqReader]:
     """A reader for the length of the block."""
@@ -178,22 +196,22 @@ class AsyncpgReader:
         if self._connection is not None:
             await self._connection.close()
 
-    async def read(self, text: str) -> Outcome:
+    async def read(self, text: str, arguments: Sequence[Argument] = ()) -> Outcome:
         """Ask once; values are shown by `repr`, so that 1.5 and 1.50 differ and NaN equals NaN."""
         if self._connection is None or self._connection.is_closed():
             self._connection = await self._open()
         try:
             statement = await self._connection.prepare(text)
-            records = await statement.fetch()
+            records = await statement.fetch(*arguments)
         except asyncpg.PostgresError as error:
-            return Outcome(sqlstate=error.sqlstate or "lost", failure=str(error))
+            return Outcome(sqlstate=error.sqlstate or "lost", failure=str(error.args[0]))
         except Exception as error:  # whatever the library raises is what its user gets
-            return Outcome(sqlstate=type(error).__name__, failure=str(error))
+            return Outcome(sqlstate=type(error).__name__, failure=str(error.args[0]))
         columns = tuple(
             (one.name, f"{one.type.schema}.{one.type.name}", 0)
             for one in statement.get_attributes()
         )
-        rows = tuple(tuple(map(repr, record.values())) for record in records)
+        rows = tuple(tuple(map(_shown, record.values())) for record in records)
         return Outcome(columns, rows, statement.get_statusmsg() or "")
 
     async def _open(self) -> asyncpg.Connection:

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.fidelity import corpus, pinned
-from tests.fidelity.comparison import Finding, compare_all, listing, table
+from tests.fidelity.comparison import Finding, compare_all, listing, stale_designs, table
 from tests.fidelity.pair import serving
 from tests.fidelity.verdict import Judgement
 from tests.servers.postgres import Server
@@ -28,6 +28,10 @@ async def test_nothing_is_different(findings: list[Finding]) -> None:
     different = listing(findings, Judgement.DIFFERENT)
 
     assert not different, "\n".join([table(findings), *different])
+
+
+async def test_what_is_marked_as_intended_is_still_different(findings: list[Finding]) -> None:
+    assert stale_designs(findings) == []
 
 
 async def test_what_is_refused_is_the_pinned_list(findings: list[Finding]) -> None:

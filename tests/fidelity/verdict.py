@@ -1,7 +1,8 @@
-"""Two outcomes of one statement: equal, refused or different. Pure."""
+"""Two outcomes of one statement: equal, different by design, refused, or different. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +12,11 @@ from tests.fidelity.reading import Outcome
 REFUSALS = frozenset({"42501", "0A000"})
 """SQLSTATEs by which the gate says that it does not do a thing that the source would do."""
 
+_SYSTEM_COLUMN = re.compile(
+    r'column "?(?:\w+\.)?(ctid|xmin|xmax|cmin|cmax|tableoid)"? does not exist'
+)
+"""What no policy lists does not exist, and no policy can list these."""
+
 SHOWN_CHARACTERS_MAX = 160
 
 
@@ -18,6 +24,7 @@ class Judgement(StrEnum):
     """What the comparison of one statement found."""
 
     EQUAL = "equal"
+    DESIGNED = "by design"
     REFUSED = "refused"
     DIFFERENT = "different"
 
@@ -38,7 +45,7 @@ def compare(direct: Outcome, gate: Outcome, *, is_ordered: bool) -> Verdict:
     if gate.sqlstate is not None:
         if gate.sqlstate == direct.sqlstate:
             return EQUAL
-        if gate.sqlstate in REFUSALS:
+        if gate.sqlstate in REFUSALS or _SYSTEM_COLUMN.search(gate.failure):
             return Verdict(Judgement.REFUSED, f"{gate.sqlstate} {gate.failure}")
     if direct.sqlstate != gate.sqlstate:
         return _different("error", _error(direct), _error(gate))
@@ -58,7 +65,7 @@ def compare(direct: Outcome, gate: Outcome, *, is_ordered: bool) -> Verdict:
         )
     ours, theirs = Counter(direct.rows), Counter(gate.rows)
     if ours != theirs:
-        return _different("rows", list((ours - theirs))[:1], list((theirs - ours))[:1])
+        return _different("rows", list(ours - theirs)[:1], list(theirs - ours)[:1])
     return EQUAL
 
 
