@@ -40,6 +40,8 @@ QUEUE_BYTES_LOW = 256 * 1024
 SMALL_MESSAGE_BYTES = 64
 
 Message = BackendMessage | RowBatch | CopyBatch
+# A tuple made once: `RowBatch | CopyBatch` in the test would be built anew for every message.
+_BATCHES = (RowBatch, CopyBatch)
 
 
 class Channel(asyncio.Protocol):
@@ -230,6 +232,6 @@ class Channel(asyncio.Protocol):
 
 def _weight(message: Message) -> int:
     """Bytes that a queued message holds; small ones count as one small allocation."""
-    if isinstance(message, RowBatch | CopyBatch):
+    if isinstance(message, _BATCHES):
         return len(message.data)
     return SMALL_MESSAGE_BYTES
