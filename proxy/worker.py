@@ -26,6 +26,7 @@ from proxy.faults import Fault
 from proxy.gate import Gate
 from proxy.handshake import Reception
 from proxy.listener import Listener
+from proxy.lookup import ClaimLookups
 from proxy.record import Recorder
 from proxy.runtime.audit import AuditLog
 from proxy.runtime.config import Configuration
@@ -217,6 +218,7 @@ def _listener(
     authenticator = TokenAuthenticator(
         [TrustedIssuer.configured(issuer) for issuer in configuration.identity.issuers],
         lambda: upkeep.estate().policy.mapping,
+        lookup=ClaimLookups(sources, lambda: upkeep.estate().policy.claim_types),
     )
     reception = Reception(
         authenticator=authenticator,

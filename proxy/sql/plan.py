@@ -1,7 +1,8 @@
 """What a source is allowed to run: the Fragment, and the only functions that make one.
 
 INVARIANT I1: a source accepts nothing but a `Fragment`; `Fragment(` is written in this file only
-(a test holds it). The functions below take a `Verified` statement, never a client's string.
+(a test holds it). The functions below take a `Verified` statement, never a client's string; the one
+exception is `lookup_fragment`, whose text is the operator's, from the policy.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Literal
 from postgast import pg_query_pb2 as pb
 
 from policies.claims import ClaimValue
-from proxy.faults import InternalFault
+from policies.identity import ClaimLookup
+from proxy.faults import InternalFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.claim import ClaimSlot
 from proxy.sql.classify import CopyOptions
@@ -88,6 +90,43 @@ def copy_fragment(verified: Verified, source: str, copy: CopyOptions) -> Fragmen
         copy_format=copy.format,  # type: ignore[arg-type] # one of three, by classify
         row_limit=row_limit,
         byte_limit=byte_limit,
+    )
+
+
+def lookup_fragment(
+    lookup: ClaimLookup,
+    slots: Sequence[ClaimSlot],
+    values: Sequence[ClaimValue],
+    *,
+    rows_max: int,
+    bytes_max: int,
+) -> Fragment:
+    """The fragment that fetches a claim: the policy's own query, each of its rows as one JSON
+    object.
+
+    `slots` and `values` are bound to its `$1…`. No client's text comes in here, so nothing is
+    guarded. Raises SyntaxFault; UnsupportedFault unless the text is exactly one query.
+    """
+    statements = tree.parse_tree(lookup.sql).stmts
+    if len(statements) != 1 or tree.kind(statements[0].stmt) != "select_stmt":
+        raise UnsupportedFault("a lookup is exactly one SELECT")
+    name = "lookup"
+    whole_row = pb.ColumnRef(fields=[tree.string(name), pb.Node(a_star=pb.A_Star())])
+    as_json = pb.FuncCall(
+        funcname=tree.name_list(("pg_catalog", "to_jsonb")),
+        args=[pb.Node(column_ref=whole_row)],
+        funcformat=pb.COERCE_EXPLICIT_CALL,
+    )
+    query = tree.select()
+    query.target_list.append(tree.target(pb.Node(func_call=as_json)))
+    query.from_clause.append(tree.subselect(tree.inner(statements[0].stmt), name))
+    return Fragment(
+        source=lookup.source,
+        sql=tree.print_tree(query),
+        claim_slots=tuple(slots),
+        claim_values=tuple(values),
+        row_limit=rows_max,
+        byte_limit=bytes_max,
     )
 
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from policies.identity import ClaimLookup
 from policies.model import RelationDecision
-from proxy.faults import InternalFault
+from proxy.faults import Fault, InternalFault
+from proxy.sql.claim import ClaimSlot
 from proxy.sql.classify import classify
 from proxy.sql.parse import parse
 from proxy.sql.pipeline import rewrite
-from proxy.sql.plan import copy_fragment, query_fragment
+from proxy.sql.plan import Fragment, copy_fragment, lookup_fragment, query_fragment
 from tests.proxy.sql.fixture import CATALOG, FACTS, decide, guarded
 
 CLAIMS = {"sub": "alice", "home": "o'clock\\"}
@@ -83,3 +85,30 @@ def test_the_strictest_cap_of_all_relations_counts() -> None:
     fragment = query_fragment(capped, "main", CLAIMS.__getitem__, parameter_oids=())
 
     assert (fragment.row_limit, fragment.byte_limit) == (7, 99)
+
+
+def lookup(sql: str) -> Fragment:
+    slots, values = (ClaimSlot("subject", "text", 25),), ("alice",)
+    return lookup_fragment(
+        ClaimLookup("main", sql, ("subject",)), slots, values, rows_max=3, bytes_max=99
+    )
+
+
+def test_a_lookup_is_the_policys_query_with_values_beside_it() -> None:
+    fragment = lookup("SELECT level FROM hr.clearances WHERE login = $1 -- by login")
+
+    assert fragment.sql == (
+        "SELECT pg_catalog.to_jsonb(lookup.*) FROM"
+        " (SELECT level FROM hr.clearances WHERE login = $1) lookup"
+    )
+    assert (fragment.source, fragment.claim_values) == ("main", ("alice",))
+    assert (fragment.row_limit, fragment.byte_limit) == (3, 99)
+    assert "alice" not in repr(fragment)
+
+
+@pytest.mark.parametrize(
+    "sql", ["", "SELECT 1; SELECT 2", "DELETE FROM t", "COPY t TO STDOUT", "SELECT ("]
+)
+def test_a_lookup_is_exactly_one_query(sql: str) -> None:
+    with pytest.raises(Fault):
+        lookup(sql)
