@@ -18,6 +18,9 @@ STATEMENT_CHARACTERS_MAX = 400
 NEVER_COPIED = frozenset({"catalog"})
 """COPY of the catalog is one refusal, not forty: other kinds hold examples of it."""
 
+NEWER = "newer"
+"""The kind that only sources newer than the shadow understand: its error is a refusal."""
+
 LIBPQ_WAYS = (Way.SIMPLE, Way.PREPARED, Way.COPY)
 
 
@@ -71,6 +74,8 @@ async def _by_asyncpg(pair: Pair, queries: Sequence[Query]) -> list[Finding]:
 
 def _judged(query: Query, direct: Outcome, gate: Outcome) -> Verdict:
     verdict = compare(direct, gate, is_ordered=query.is_ordered)
+    if query.kind == NEWER and direct.sqlstate is None and gate.sqlstate is not None:
+        return Verdict(Judgement.REFUSED, f"{gate.sqlstate} {gate.failure}")
     if verdict.judgement is Judgement.DIFFERENT and query.design:
         return Verdict(Judgement.DESIGNED, query.design)
     return verdict
@@ -113,7 +118,7 @@ def listing(findings: Sequence[Finding], judgement: Judgement) -> list[str]:
     ways: dict[tuple[Query, str], list[str]] = {}
     for finding in findings:
         if finding.verdict.judgement is judgement:
-            key = (finding.query, finding.verdict.reason)
+            key = (finding.query, " ".join(finding.verdict.reason.split()))
             ways.setdefault(key, []).append(finding.way.value)
     return [
         f"{query.kind} | {','.join(names)} | {reason} | {query.one_line[:STATEMENT_CHARACTERS_MAX]}"

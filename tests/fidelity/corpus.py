@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from proxy.faults import Fault
@@ -42,11 +43,16 @@ class Query:
     @property
     def is_ordered(self) -> bool:
         """Whether the order of the rows is part of the answer."""
-        try:
-            (found,) = parse(self.text)
-        except Fault:
-            return False
-        return found.kind is Kind.QUERY and len(found.node.sort_clause) > 0
+        return _is_ordered(self.text)
+
+
+@cache
+def _is_ordered(text: str) -> bool:
+    try:
+        (found,) = parse(text)
+    except Fault:
+        return False
+    return found.kind is Kind.QUERY and len(found.node.sort_clause) > 0
 
 
 def read(kinds: Collection[str] = ()) -> list[Query]:

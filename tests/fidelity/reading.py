@@ -98,7 +98,11 @@ class LibpqReader:
         prepared = self._connection.prepare(b"", sql)
         if prepared.status != pq.ExecStatus.COMMAND_OK:
             return self._outcome(prepared)
-        result = self._connection.exec_prepared(b"", [*arguments], result_format=pq.Format.BINARY)
+        result = self._connection.exec_prepared(
+            b"",
+            arguments,  # type: ignore[arg-type]  # the stub forgets that an argument may be NULL
+            result_format=pq.Format.BINARY,
+        )
         return self._outcome(result)
 
     def _copied(self, sql: bytes) -> Outcome:

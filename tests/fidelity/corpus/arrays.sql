@@ -47,4 +47,3 @@ SELECT i[1], count(*) FROM lists GROUP BY i[1] ORDER BY 1;
 SELECT i[array_upper(i, 1)], i[(SELECT 1)], i[id] FROM lists ORDER BY id;
 SELECT i[1:array_length(i, 1) - 1] FROM lists ORDER BY id;
 SELECT '{1,2}'::int2vector, '1 2'::int2vector, '1 2'::oidvector;
-SELECT array_sort(ARRAY[2, 1]);

@@ -50,7 +50,7 @@ SELECT * FROM pg_stat_activity WHERE pid = 0;
 SELECT pg_get_viewdef('department_totals'::regclass);
 --! sizes would tell of hidden rows
 SELECT pg_relation_size('onek');
-SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'trade.orders'::regclass ORDER BY 1;
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'trade.orders'::regclass AND contype IN ('p', 'f') ORDER BY 1;
 SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = 'trade.region'::regclass;
 --! estimates would tell of hidden rows
 SELECT reltuples FROM pg_class WHERE relname = 'onek';

@@ -58,9 +58,6 @@ SELECT JSON_OBJECT('a': 1, 'b': NULL ABSENT ON NULL), JSON_OBJECT('k' VALUE 'v' 
 SELECT JSON_OBJECTAGG(id: jb ABSENT ON NULL RETURNING jsonb), JSON_ARRAYAGG(id ORDER BY id RETURNING jsonb) FROM documents;
 SELECT JSON_OBJECTAGG(t: i) FROM j1 WHERE i < 3;
 SELECT JSON_ARRAYAGG(i ORDER BY i NULL ON NULL) FROM j1;
-SELECT JSON_VALUE('{"a": 1}', '$.a');
-SELECT JSON_QUERY('{"a": [1]}', '$.a');
-SELECT * FROM JSON_TABLE('[{"a": 1}]'::jsonb, '$[*]' COLUMNS (a int PATH '$.a')) AS jt;
 SELECT metadata -> 'seo' -> 'score' AS s, count(*) FROM posts GROUP BY 1 ORDER BY 1;
 SELECT id FROM posts WHERE metadata -> 'seo' ->> 'score' = '4' AND metadata ->> 'lang' <> 'en' ORDER BY id;
 SELECT id FROM posts WHERE (metadata ->> 'missing') IS NULL AND metadata ? 'lang' ORDER BY id LIMIT 4;
@@ -69,4 +66,3 @@ SELECT raw FROM posts WHERE id = 2;
 SELECT raw -> 'a' -> 2 -> 'deep', raw #>> '{a,2,deep}' FROM posts WHERE id = 2;
 SELECT payload, payload -> 'n', payload ->> 'ok' FROM events WHERE id < 7 ORDER BY id;
 SELECT sum((payload ->> 'n')::int) FROM events WHERE (payload ->> 'ok')::bool;
-SELECT json_scalar(1), json_serialize('{"a": 1}');

@@ -15,3 +15,7 @@ SELECT jsonb_path_query('"1.5"', '$.number()'), jsonb_path_query('1', '$.string(
 SELECT unicode_version() IS NOT NULL, pg_basetype('app.email'::regtype);
 SELECT any_value(i) FROM j1 WHERE i = 1;
 SELECT string_agg(DISTINCT t, ',') WITHIN GROUP (ORDER BY t) FROM j1;
+SELECT JSON_VALUE('{"a": 1}', '$.a');
+SELECT JSON_QUERY('{"a": [1]}', '$.a');
+SELECT json_scalar(1), json_serialize('{"a": 1}');
+SELECT * FROM JSON_TABLE('[{"a": 1}]'::jsonb, '$[*]' COLUMNS (a int PATH '$.a')) AS jt;
