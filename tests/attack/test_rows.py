@@ -1,0 +1,93 @@
+"""Every attack, as it stands and inside other statements, on the oldest and newest kind of planner.
+
+Goal: nothing hidden shows, whatever the plan. Method: see `oracle.py`; the data is in `corpus/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.attack.oracle import Oracle, Outcome, oracle
+from tests.attack.rows import Row, rows, wrapped
+from tests.attack.world import world
+from tests.servers.postgres import Server
+
+MAJORS = (16, 18)  # 14 and 15 lack much syntax; 18 has virtual columns and another planner
+# Inside other statements one plan is enough: the plans differ for the statement as it stands.
+WRAPPED_PLANS = ("default", "loops")
+REFUSALS = {
+    "42501", "0A000", "42P01", "42703", "42704", "42883", "42601", "42P02", "42702", "54000",
+    "54001", "22023", "42P10", "22025", "42803",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=MAJORS, ids=lambda major: f"postgres{major}")
+def attacked(
+    request: pytest.FixtureRequest, postgres_of: Callable[[int], Server]
+) -> Iterator[Oracle]:
+    with world(postgres_of(request.param)) as current, oracle(current) as opened:
+        yield opened
+
+
+every_row = pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
+
+
+@every_row
+def test_attack(row: Row, attacked: Oracle) -> None:
+    if attacked.world.major < row.since:
+        pytest.skip(f"PostgreSQL {row.since} brought this")
+    outcome = attacked.attack(row.sql, parameters=row.parameters, parameter_oids=row.oids)
+
+    assert outcome.leaks == []
+    _expected(row, outcome)
+    if row.twin is not None:
+        hidden, absent = row.twin
+        other = attacked.attack(row.sql.replace(hidden, absent))
+
+        assert _told(outcome).replace(hidden, absent) == _told(other)
+
+
+@every_row
+def test_attack_within(row: Row, attacked: Oracle) -> None:
+    if attacked.world.major < row.since:
+        pytest.skip(f"PostgreSQL {row.since} brought this")
+    for form, text in wrapped(row):
+        outcome = attacked.attack(
+            text, parameters=row.parameters, parameter_oids=row.oids, plans=WRAPPED_PLANS
+        )
+
+        assert outcome.leaks == [], form
+        if outcome.fault is not None:
+            assert outcome.fault.sqlstate in REFUSALS, (form, str(outcome.fault))
+
+
+def _expected(row: Row, outcome: Outcome) -> None:
+    if row.is_refused:
+        assert outcome.fault is not None, outcome.sql
+        assert outcome.fault.sqlstate.startswith(row.sqlstate), str(outcome.fault)
+        return
+    if outcome.fault is not None:
+        assert row.expect == "any", str(outcome.fault)
+        assert outcome.fault.sqlstate in REFUSALS, str(outcome.fault)
+        return
+    if row.expect == "any":
+        return
+    answers = [answer for pair in outcome.answers.values() for answer in pair]
+    assert {answer.sqlstate for answer in answers} == {row.sqlstate}, answers[0].message
+    if row.rows is not None:
+        assert {len(answer.rows) for answer in answers} == {row.rows}
+    if row.columns is not None:
+        assert {len(line) for answer in answers for line in answer.rows} == {row.columns}
+    if row.first is not None:
+        told = [None if cell is None else cell.decode() for cell in outcome.rows[0]]
+        assert told == list(row.first)
+
+
+def _told(outcome: Outcome) -> str:
+    if outcome.fault is None:
+        answer = outcome.answers["default"][0]
+        return f"{answer.sqlstate} {answer.message}"
+    fault = outcome.fault
+    return f"{fault.sqlstate} {fault.message} {fault.detail} {fault.hint} {fault.position}"
