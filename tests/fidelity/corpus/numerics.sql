@@ -23,7 +23,6 @@ SELECT scale(1.500), min_scale(1.500), trim_scale(1.500), width_bucket(5, 1, 10,
 SELECT power(2, 0.5), power(2, 3), 2 ^ 0.5, sqrt(2), sqrt(2.0), ln(2.5), log(2.0, 64.0), exp(1.0), |/ 25, ||/ 27;
 SELECT greatest(1, 2.5, 3), least(1::bigint, 2), greatest(NULL, 1), coalesce(NULL, 1, 2.5), nullif(1, 1.0);
 SELECT 1 = 1.0, 1::real = 1.1::real, 1 < 2::smallint, 1 IN (1.0, 2), 2 BETWEEN 1 AND 3.5, 5 BETWEEN SYMMETRIC 9 AND 1;
-SELECT 99999::smallint;
 SELECT 2147483647 + 1;
 SELECT 9223372036854775807 + 1;
 SELECT 1000::numeric(3, 1);
@@ -31,7 +30,6 @@ SELECT s / 0 FROM numbers;
 SELECT i % 0 FROM numbers;
 SELECT d / 0 FROM numbers;
 SELECT sqrt(-1.0);
-SELECT ln(0);
 SELECT 1e400::float8;
 SELECT 'x'::numeric;
 SELECT exp(1000000.0);
