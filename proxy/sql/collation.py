@@ -24,37 +24,38 @@ class Collations(Types):
 
     def __init__(self, bound: Bound, parameter_oids: tuple[int, ...]) -> None:
         super().__init__(bound, parameter_oids)
-        self._tracing: set[int] = set()
+        self._columns_behind: dict[int, list[Column]] = {}
 
     def has_one_collation(self, nodes: Iterable[tree.Node]) -> bool:
         """Whether at most one collation beside the default takes part, a deterministic one."""
         return agree([column for node in nodes for column in self.columns_in(node)])
 
     def columns_in(self, node: tree.Node) -> list[Column]:
-        found: list[Column] = []
+        found: dict[int, Column] = {}
         for message in tree.walk(node):
             if message.DESCRIPTOR.name == "ColumnRef":
                 ref = self.bound.refs.get(id(message))
                 if ref is not None and ref.entry is not None:
-                    found += self.columns_behind(ref.entry.output)
-        return found
+                    found |= {id(own): own for own in self.columns_behind(ref.entry.output)}
+        return list(found.values())
 
     def columns_behind(self, output: Output) -> list[Column]:
         """The stored columns whose values may be, or be part of, this output."""
-        if id(output) in self._tracing:  # WITH RECURSIVE: the first term has told already
-            return []
-        self._tracing.add(id(output))
-        try:
-            if output.column is not None:
-                return [output.column]
-            found = self.columns_in(output.expression) if output.expression is not None else []
-            for part in (*(output.arms or ()), *([output.typed_by] if output.typed_by else [])):
-                found = found + self.columns_behind(part)
-            for value in output.values:
-                found = found + self.columns_in(value)
-            return found
-        finally:
-            self._tracing.discard(id(output))
+        known = self._columns_behind.get(id(output))
+        if known is None:
+            self._columns_behind[id(output)] = []  # WITH RECURSIVE: the first term tells it all
+            known = self._columns_behind[id(output)] = self._find_columns(output)
+        return known
+
+    def _find_columns(self, output: Output) -> list[Column]:
+        if output.column is not None:
+            return [output.column]
+        found = self.columns_in(output.expression) if output.expression is not None else []
+        for part in (*(output.arms or ()), *([output.typed_by] if output.typed_by else [])):
+            found = found + self.columns_behind(part)
+        for value in output.values:
+            found = found + self.columns_in(value)
+        return list({id(column): column for column in found}.values())
 
 
 def agree(columns: list[Column]) -> bool:

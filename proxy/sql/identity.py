@@ -72,7 +72,7 @@ def answer(name: str, facts: SessionFacts, argument: tree.Node | None = None) ->
         case "pg_client_encoding" | "getdatabaseencoding":
             return _name("UTF8")
         case "pg_is_in_recovery":
-            return tree.cast(tree.constant("f"), "pg_catalog.bool")
+            return pb.Node(a_const=pb.A_Const(boolval=pb.Boolean(boolval=False)))
         case "pg_advisory_unlock_all":
             return tree.cast(tree.constant(""), "pg_catalog.void")
         case "inet_server_port" | "inet_client_port":

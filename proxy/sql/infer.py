@@ -29,6 +29,7 @@ class Types:
     def __init__(self, bound: Bound, parameter_oids: tuple[int, ...]) -> None:
         self.bound = bound
         self.parameter_oids = parameter_oids
+        self._output_types: dict[int, int] = {}
 
     def type_of(self, node: tree.Node) -> int:
         """The type OID of an expression, 705 for an untyped literal, 0 where it is not known."""
@@ -72,6 +73,12 @@ class Types:
                 return 0
 
     def output_type(self, output: Output) -> int:
+        known = self._output_types.get(id(output))
+        if known is None:
+            known = self._output_types[id(output)] = self._find_output_type(output)
+        return known
+
+    def _find_output_type(self, output: Output) -> int:
         if output.typed_by is not None:
             return self.output_type(output.typed_by)
         if output.values:

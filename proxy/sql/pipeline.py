@@ -15,7 +15,7 @@ from policies.claims import to_text
 from policies.model import RelationDecision, RelationKey
 from proxy.catalog import route
 from proxy.catalog.virtual import ClassCatalog, VisibleRelation
-from proxy.faults import Fault, InternalFault, UnsupportedFault
+from proxy.faults import Fault, InternalFault, LimitFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.bind import bind
 from proxy.sql.classify import Classified, base_relations
@@ -23,6 +23,7 @@ from proxy.sql.fence import place_fences
 from proxy.sql.guard import Rewritten, guard
 from proxy.sql.identity import SessionFacts, settle
 from proxy.sql.parse import Statement
+from proxy.sql.pattern import settle_patterns
 from proxy.sql.safety import Safety
 from proxy.sql.verify import Verified, verify
 
@@ -60,8 +61,23 @@ def rewrite(
     for COPY, the text of a claim to print in place of a parameter. Raises: NotFoundFault,
     UnsupportedFault, DeniedFault, InternalFault, and what `decide` raises.
     """
+    try:
+        return _rewrite(classified, catalog, decide, facts, parameter_oids, claim_literals)
+    except RecursionError:  # data flow through hundreds of WITH queries
+        raise LimitFault("statement too complex", sqlstate="54001") from None
+
+
+def _rewrite(
+    classified: Classified,
+    catalog: ClassCatalog,
+    decide: Decide,
+    facts: SessionFacts,
+    parameter_oids: Sequence[int],
+    claim_literals: Callable[[str, RelationDecision], str | None] | None,
+) -> Guarded:
     node = tree.copy(classified.query)
     settle(node, facts, type_schemas(catalog))
+    patterns = settle_patterns(node)
     bound = bind(
         node, resolver(catalog, facts.schemas, facts.database), classified.statement.position
     )
@@ -87,7 +103,7 @@ def rewrite(
         fences,
         decide_once,
         parameter_count=len(parameter_oids),
-        pattern_parameters=frozenset(safety.pattern_parameters),
+        pattern_parameters=patterns,
         claim_literals=literals,
     )
     sources = {key.source for key in keys}

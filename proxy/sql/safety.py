@@ -50,14 +50,12 @@ _QUIET_WINDOWS = {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist
 
 
 class Safety(Collations):
-    """Answers about one bound statement. `pattern_parameters` collects the parameters that must be
-    well-formed LIKE patterns for the answers to hold; the gate checks their values at Bind."""
+    """Answers about one bound statement whose LIKE patterns are settled (`pattern`)."""
 
     def __init__(self, bound: Bound, parameter_oids: tuple[int, ...]) -> None:
         super().__init__(bound, parameter_oids)
         self._outputs: dict[int, bool] = {}
         self._quiet: dict[int, bool] = {}
-        self.pattern_parameters: set[int] = set()
 
     # Safety of expressions
 
@@ -274,11 +272,8 @@ class Safety(Collations):
             return False
         if not self.has_one_collation([left]):
             return False
-        if right.HasField("param_ref"):
-            if self.parameter_type(right.param_ref.number) not in TEXTS:
-                return False
-            self.pattern_parameters.add(right.param_ref.number)
-            return True
+        if right.HasField("param_ref"):  # its value is checked at Bind (`pattern`)
+            return self.parameter_type(right.param_ref.number) in TEXTS
         if not right.HasField("a_const") or not right.a_const.HasField("sval"):
             return False
         return literals.is_well_formed_like_pattern(right.a_const.sval.sval)

@@ -79,13 +79,6 @@ def test_collations_that_meet_are_unsafe(condition: str, is_safe: bool) -> None:
     assert Safety(statement, ()).is_safe(statement.root.node.where_clause) is is_safe
 
 
-def test_a_pattern_parameter_is_safe_on_the_condition_that_its_value_is_checked() -> None:
-    safety, where = safety_of("note LIKE $2")
-
-    assert safety.is_safe(where)
-    assert safety.pattern_parameters == {2}
-
-
 @pytest.mark.parametrize(
     ("query", "is_quiet"),
     [
