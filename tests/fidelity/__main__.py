@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import sys
-
-import structlog
 
 from tests.fidelity import corpus
 from tests.fidelity.comparison import Finding, compare_all, listing, table
@@ -27,7 +24,6 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--major", type=int, default=DEFAULT_MAJOR, choices=MAJORS)
     parser.add_argument("--pin", action="store_true", help="write the list of what is refused")
     options = parser.parse_args(arguments)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     queries = corpus.read(options.kinds)
     with running(options.major) as server:
 

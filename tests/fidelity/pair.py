@@ -7,16 +7,18 @@ one rule per relation that grants it to everyone.
 from __future__ import annotations
 
 import json
+import logging
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import jwt
 import psycopg
+import structlog
 import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -62,10 +64,22 @@ class Pair:
     gate: Access
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Thousands of decisions are logged otherwise; only errors are worth reading here."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
 @asynccontextmanager
 async def serving(server: Server) -> AsyncIterator[Pair]:
     """A filled database of `server` with a gate before it, in this process."""
     with (
+        _quiet(),
         tempfile.TemporaryDirectory(prefix="sallyport-fidelity-") as name,
         server.database(DATABASE) as dsn,
     ):
