@@ -130,7 +130,9 @@ class Safety(Collations):
             # An untyped literal goes through the input function at analysis, whatever the data.
             return wanted != 0 and (argument.a_const.HasField("sval") or argument.a_const.isnull)
         if argument.HasField("param_ref"):
-            return wanted != 0 and self.parameter_type(argument.param_ref.number) == wanted
+            # A length or precision is applied when the plan runs, and may not fit.
+            is_plain = wanted != 0 and not message.type_name.typmods
+            return is_plain and self.parameter_type(argument.param_ref.number) == wanted
         if message.type_name.typmods:
             return False
         given = self.type_of(argument)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from policies.model import RelationDecision, RelationKey
-from proxy.faults import DeniedFault, InternalFault, NotFoundFault, UnsupportedFault
+from proxy.faults import (
+    DeniedFault,
+    InternalFault,
+    LimitFault,
+    NotFoundFault,
+    UnsupportedFault,
+)
 from proxy.sql.classify import classify
 from proxy.sql.parse import parse
 from proxy.sql.pipeline import (
@@ -114,3 +120,17 @@ def test_an_unknown_relation_gets_a_visible_near_miss(name: str, hint: str | Non
     fault = NotFoundFault("relation does not exist")
 
     assert with_suggestion(fault, statement, CATALOG, ("public",)).hint == hint
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT " + ", ".join(["(SELECT max(id) FROM orders)"] * 300),
+        f"SELECT 1 FROM orders WHERE id IN ({', '.join(map(str, range(70_000)))})",
+    ],
+)
+def test_statements_that_would_hold_up_everybody_are_refused(sql: str) -> None:
+    with pytest.raises(LimitFault) as caught:
+        rewrite(classify(parse(sql)[0]), CATALOG, decide, facts=FACTS, parameter_oids=())
+
+    assert caught.value.sqlstate == "54001"

@@ -30,7 +30,7 @@ UNSAFE = [
     "placed > now() - interval '99999999 years'", "left(note, id::int) = 'x'",
     "CASE WHEN id = 1 THEN note::int ELSE 1 END = 1", "orders IS DISTINCT FROM orders",
     "doc @> note::jsonb", "raw ->> 'a' = 'x'", "id = $1::text::int", "id / qty_of = 1",
-    "amount = 1::float8", "note COLLATE \"C\" < 'x'",
+    "amount = 1::float8", "note = $2::varchar(2)", "note COLLATE \"C\" < 'x'",
     "EXISTS (SELECT 1 LIMIT -1)", "EXISTS (SELECT 1 FETCH FIRST -1 ROWS ONLY)",
     "EXISTS (SELECT 1 OFFSET $1)", "(SELECT sum(amount) FROM orders) > 0.5", "substring(note FROM 1 FOR id::int) = 'x'", "id / 0 = 1",
 ]  # fmt: skip
