@@ -166,7 +166,7 @@ class Dialogue:
         await self._workspace.end_implicit(is_committed=True)
 
     async def _run_statement(self, statement: Statement) -> None:
-        prepared = await self._gate.prepare(self._workspace, statement)
+        prepared = await self._gate.prepare(self._workspace, statement, takes_parameters=False)
         depth = len(self._session.transaction.savepoints)
         portal = Portal("", prepared, depth=depth)
         # As Postgres: an error that is found before a statement starts comes without a description.

@@ -28,6 +28,7 @@ from proxy.rows import encode_rows, notice_message
 from proxy.run import Run, run_catalog, run_source
 from proxy.sources.base import Arguments
 from proxy.sql import tree
+from proxy.sql.parameter import refuse_parameters
 from proxy.sql.parse import Kind, Statement, parse
 from proxy.wire.backend import FieldDescription
 from proxy.workspace import Portal, Prepared, Workspace
@@ -59,9 +60,10 @@ class Gate:
         *,
         name: str = "",
         declared_oids: tuple[int, ...] = (),
+        takes_parameters: bool = True,
     ) -> Prepared:
         """Decide a statement so that it can be described and run. Raises the fault that refuses
-        it."""
+        it. `takes_parameters` False: nobody will bind values (a simple query)."""
         if len(declared_oids) > PARAMETERS_MAX:
             raise SyntaxFault(f"more than {PARAMETERS_MAX} parameters", sqlstate="54000")
         prepared = Prepared(name, statement, declared_oids)
@@ -69,6 +71,11 @@ class Gate:
             prepared.fields = utility.fields(workspace, statement)
             return prepared
         workspace.session.transaction.check_usable()
+        if statement.kind is Kind.COPY_TO or (
+            not takes_parameters and statement.kind in _WITH_PARAMETERS
+        ):
+            await self._refuse_parameters(workspace, prepared)
+            prepared.declared_oids = ()
         if statement.kind is Kind.QUERY:
             prepared.setting_calls = setting_query.setting_calls(statement.node)
         if prepared.setting_calls is not None:
@@ -85,6 +92,15 @@ class Gate:
             decided = prepared.decided
             prepared.fields = None if decided is None else decided.fields
         return prepared
+
+    async def _refuse_parameters(self, workspace: Workspace, prepared: Prepared) -> None:
+        statement = prepared.statement
+        try:
+            refuse_parameters(statement)
+        except Fault as fault:
+            fault.shifted(statement.offset)
+            await self._refuse(workspace, statement.text, fault)
+            raise
 
     async def _prepare_cursor(self, workspace: Workspace, prepared: Prepared) -> None:
         """DECLARE takes parameters and returns nothing: its query is decided now."""
@@ -314,6 +330,8 @@ class Gate:
             raise Fault(STALE, sqlstate="0A000")
 
 
+# PREPARE is absent: it declares the parameters of its query itself.
+_WITH_PARAMETERS = frozenset({Kind.QUERY, Kind.EXPLAIN_POLICY, Kind.DECLARE, Kind.EXECUTE})
 _ABOUT_OTHERS = frozenset({Kind.PREPARE, Kind.EXECUTE, Kind.DECLARE, Kind.FETCH})
 
 

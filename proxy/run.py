@@ -17,6 +17,7 @@ from proxy.faults import Fault, InternalFault
 from proxy.record import Recorder, outcome
 from proxy.rows import encode_rows
 from proxy.sources.base import Arguments, RowStream
+from proxy.sql.parameter import undefined
 from proxy.sql.parse import Kind
 from proxy.wire.backend import CopyDone
 from proxy.wire.buffer import HEADER
@@ -104,11 +105,14 @@ async def run_source(
 
 
 def check_patterns(arguments: Arguments, numbers: frozenset[int]) -> None:
-    """Refuse a LIKE pattern that would raise on some rows only (I4). Raises Fault 22025.
+    """Refuse a LIKE pattern that would raise on some rows only (I4). Raises Fault 22025, or
+    42P02 for one without a value.
 
     Such parameters are of text types, whose bytes are the same in text and binary format.
     """
     for number in numbers:
+        if number > len(arguments.values):
+            raise undefined(number)
         value = arguments.values[number - 1]
         if value is None:
             continue

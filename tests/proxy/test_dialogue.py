@@ -161,3 +161,28 @@ async def test_a_source_that_ends_the_session_does_not_end_ours() -> None:
 
     assert kinds(found)[:2] == ["ErrorResponse", "ReadyForQuery"]
     assert kinds(found)[-1] == "ReadyForQuery"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT n FROM t WHERE n = $1",
+        "SELECT set_config('TimeZone', $1, false)",
+        "DECLARE c CURSOR FOR SELECT n FROM t WHERE n = $1",
+        "COPY (SELECT n FROM t WHERE n = $1) TO STDOUT",
+        "EXPLAIN POLICY SELECT n FROM t WHERE n = $1",
+        "EXECUTE s($1)",
+    ],
+)
+async def test_a_simple_query_has_no_parameters(sql: str) -> None:
+    found = await told(Query(sql), Query("SELECT n FROM t"))
+
+    (error,) = [line for line in found if line.startswith("ErrorResponse")]
+    assert "42P02 there is no parameter $1" in error
+    assert kinds(found)[-1] == "ReadyForQuery", "the connection lives on"
+
+
+async def test_prepare_declares_the_parameters_of_its_query() -> None:
+    found = await told(Query("PREPARE s (int) AS SELECT n FROM t WHERE n = $1"))
+
+    assert kinds(found) == ["CommandComplete", "ReadyForQuery"]

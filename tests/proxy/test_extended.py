@@ -130,3 +130,10 @@ async def test_the_empty_statement() -> None:
     assert found[1:] == [
         "ParameterDescription", "NoData", "BindComplete", "NoData", "EmptyQueryResponse",
     ]  # fmt: skip
+
+
+async def test_copy_takes_no_parameters_whoever_sends_it() -> None:
+    sql = "COPY (SELECT n FROM t WHERE n = $1) TO STDOUT"
+
+    assert await refused(Stage(), Parse("", sql, (23,))) == "42P02"
+    assert await tell(Stage(), Parse("", QUERY + " WHERE n = $1", (23,))) == ["ParseComplete"]

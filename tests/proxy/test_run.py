@@ -36,6 +36,12 @@ def test_a_pattern_that_would_raise_on_some_rows_is_refused(value: bytes) -> Non
     check_patterns(Arguments((b"ok", value)), frozenset({1}))  # not a pattern there
 
 
+def test_a_pattern_without_a_value_is_no_crash() -> None:
+    with pytest.raises(Fault) as caught:
+        check_patterns(Arguments(()), frozenset({1}))
+    assert caught.value.sqlstate == "42P02"
+
+
 async def test_an_outcome_is_recorded_once() -> None:
     recorder = Recorder()
     run = Run(1, recorder)  # type: ignore[arg-type]
