@@ -23,13 +23,15 @@ from proxy.decision import Decided, Decider, Runnable
 from proxy.faults import Fault, SyntaxFault, UnsupportedFault
 from proxy.inner import fresh, inner_statement
 from proxy.limits import PARAMETERS_MAX
-from proxy.record import Recorder
+from proxy.phases import Phase, Phases
+from proxy.record import Recorder, tell_decision
 from proxy.rows import encode_rows, notice_message
 from proxy.run import Run, run_catalog, run_source
 from proxy.sources.base import Arguments
 from proxy.sql import tree
 from proxy.sql.parameter import refuse_parameters
 from proxy.sql.parse import Kind, Statement, parse
+from proxy.trace_comment import trace_id
 from proxy.wire.backend import FieldDescription
 from proxy.workspace import Portal, Prepared, Workspace
 
@@ -47,10 +49,13 @@ class Gate:
 
     async def parse(self, workspace: Workspace, text: str) -> tuple[Statement, ...]:
         """Split a query string. Raises SyntaxFault, LimitFault, recorded as refusals."""
+        workspace.trace_id = trace_id(text)
+        workspace.phases = Phases()
         try:
-            return parse(text)
+            with workspace.phases.during(Phase.PARSE):
+                return parse(text)
         except Fault as fault:
-            await self._refuse(workspace, text, fault)
+            await self._refuse(workspace, workspace, text, fault)
             raise
 
     async def prepare(
@@ -66,7 +71,8 @@ class Gate:
         it. `takes_parameters` False: nobody will bind values (a simple query)."""
         if len(declared_oids) > PARAMETERS_MAX:
             raise SyntaxFault(f"more than {PARAMETERS_MAX} parameters", sqlstate="54000")
-        prepared = Prepared(name, statement, declared_oids)
+        prepared = Prepared(name, statement, declared_oids, trace_id=workspace.trace_id)
+        prepared.phases = workspace.take_phases()
         if statement.kind in utility.KINDS:
             prepared.fields = utility.fields(workspace, statement)
             return prepared
@@ -99,7 +105,7 @@ class Gate:
             refuse_parameters(statement)
         except Fault as fault:
             fault.shifted(statement.offset)
-            await self._refuse(workspace, statement.text, fault)
+            await self._refuse(workspace, prepared, statement.text, fault)
             raise
 
     async def _prepare_cursor(self, workspace: Workspace, prepared: Prepared) -> None:
@@ -109,16 +115,28 @@ class Gate:
 
     async def _decide(self, workspace: Workspace, prepared: Prepared, query: Statement) -> None:
         try:
-            decided = await self._decider.decide(workspace.session, query, prepared.declared_oids)
+            with prepared.phases.during(Phase.DECIDE):
+                decided = await self._decider.decide(
+                    workspace.session, query, prepared.declared_oids
+                )
         except Fault as fault:
             fault.shifted(query.offset)
-            await self._refuse(workspace, prepared.statement.text, fault)
+            await self._refuse(workspace, prepared, prepared.statement.text, fault)
             raise
         prepared.decided = decided
         prepared.parameter_oids = decided.parameter_oids
 
-    async def _refuse(self, workspace: Workspace, text: str, fault: Fault) -> None:
-        await self._recorder.refused(workspace.session, text, fault, self._decider.revision)
+    async def _refuse(
+        self, workspace: Workspace, asked: Workspace | Prepared, text: str, fault: Fault
+    ) -> None:
+        """Record a refusal. `asked` knows the trace and the cost: the statement, or, before there
+        is one, the workspace."""
+        session = workspace.session
+        await self._recorder.refused(
+            session, text, fault, self._decider.revision, trace_id=asked.trace_id
+        )
+        latency = asked.take_phases().latency()
+        tell_decision(session, "refused", latency, sqlstate=fault.sqlstate)
 
     # Running
 
@@ -168,7 +186,7 @@ class Gate:
             else:
                 answer = await utility.run(workspace, statement)
         except Fault as fault:
-            await self._refuse(workspace, statement.text, fault)
+            await self._refuse(workspace, portal.prepared, statement.text, fault)
             raise
         portal.tag = answer.tag
         portal.pending = encode_rows(answer.rows)
@@ -265,13 +283,18 @@ class Gate:
         try:
             runnable = self._decider.runnable(session, decided)
         except Fault as fault:
-            await self._refuse(workspace, portal.prepared.statement.text, fault)
+            await self._refuse(workspace, portal.prepared, portal.prepared.statement.text, fault)
             raise
         if portal.run is None:
+            prepared = portal.prepared
             intent = await self._recorder.allowed(
-                session, portal.prepared.statement, decided, self._decider.revision
+                session,
+                prepared.statement,
+                decided,
+                self._decider.revision,
+                trace_id=prepared.trace_id,
             )
-            portal.run = Run(intent, self._recorder)
+            portal.run = Run(intent, self._recorder, session, prepared.take_phases())
         async with aclosing(self._relay(workspace, portal, row_max, runnable)) as chunks:
             async for chunk in chunks:
                 yield chunk
@@ -289,19 +312,25 @@ class Gate:
                 source = run_source(workspace, portal, row_max, runnable)
             else:
                 source = run_catalog(workspace, portal, row_max, runnable, self._decider)
+            run.phases.enter(Phase.SOURCE)
             async with aclosing(source) as chunks:
                 async for chunk in chunks:
                     run.bytes_told += len(chunk)
+                    run.phases.enter(Phase.RELAY)
                     yield chunk
+                    run.phases.enter(Phase.SOURCE)
         except Fault as fault:
             decided = portal.prepared.decided
             assert decided is not None, "prepare decides every statement that is not our own"
             failure = await self._decider.clarified(workspace.session, decided, fault)
+            if failure is fault:
+                raise
             raise failure from fault
         except BaseException:
             failure = Fault("interrupted", sqlstate="57014")
             raise
         finally:
+            run.phases.enter(None)
             run.rows += portal.rows
             if failure is not None or not portal.is_suspended:
                 await run.finish(failure)

@@ -3,16 +3,19 @@
 INVARIANT I6: `allowed` returns before anything reaches a source, `refused` before the client is
 told.
 
+A line for the operator's log goes with each decision: `tell_decision`.
+
 This file must not know sockets or SQL trees. It holds no state but the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import structlog
 
 from policies.identity import Identity
 from proxy.decision import Decided
 from proxy.faults import Fault
+from proxy.runtime import log
 from proxy.runtime.audit import (
     AuditLog,
     Principal,
@@ -24,6 +27,8 @@ from proxy.runtime.audit import (
 )
 from proxy.session import Session
 from proxy.sql.parse import Statement
+
+_logger = structlog.get_logger("gate")
 
 
 def principal_of(identity: Identity) -> Principal:
@@ -69,9 +74,18 @@ class Recorder:
         )
 
     async def allowed(
-        self, session: Session, statement: Statement, decided: Decided, version: str
+        self,
+        session: Session,
+        statement: Statement,
+        decided: Decided,
+        version: str,
+        *,
+        trace_id: str | None = None,
     ) -> int:
-        """A statement is about to run under policy `version`. Returns the id for `ended`."""
+        """A statement is about to run under policy `version`. Returns the id for `ended`.
+
+        `trace_id` is the statement's own; what the session was set to goes before it.
+        """
         return await self._log.intent(
             SqlIntent(
                 principal=principal_of(session.identity),
@@ -82,7 +96,7 @@ class Recorder:
                 guarded_text=decided.guarded_sql,
                 source=decided.source,
                 relations=decided.accesses,
-                trace_id=session.settings.get("sallyport.trace") or None,
+                trace_id=session.settings.get("sallyport.trace") or trace_id,
             )
         )
 
@@ -90,8 +104,16 @@ class Recorder:
         """A statement that was allowed is over."""
         await self._log.outcome(intent, outcome)
 
-    async def refused(self, session: Session, text: str, fault: Fault, version: str) -> None:
-        """A statement was refused; call it before telling so."""
+    async def refused(
+        self,
+        session: Session,
+        text: str,
+        fault: Fault,
+        version: str,
+        *,
+        trace_id: str | None = None,
+    ) -> None:
+        """A statement was refused; call it before telling so. `trace_id` as in `allowed`."""
         await self._log.refusal(
             Refusal(
                 reason=reason_of(fault),
@@ -101,9 +123,30 @@ class Recorder:
                 session_id=session_id(session),
                 original_text=text,
                 policy_version=version,
-                trace_id=session.settings.get("sallyport.trace") or None,
+                trace_id=session.settings.get("sallyport.trace") or trace_id,
             )
         )
+
+
+def tell_decision(
+    session: Session,
+    verdict: log.Verdict,
+    latency: log.Latency,
+    *,
+    sqlstate: str | None = None,
+    rows: int = 0,
+) -> None:
+    """Write the operator's one line about a statement. It may be lost, unlike the record."""
+    log.decision(
+        _logger,
+        verdict,
+        subject=session.identity.subject,
+        latency=latency,
+        actor=session.identity.actor,
+        session=session_id(session),
+        sqlstate=sqlstate,
+        rows=rows,
+    )
 
 
 def session_id(session: Session) -> str:
@@ -131,7 +174,7 @@ def outcome(
     *,
     rows: int,
     bytes_told: int,
-    durations_ms: Mapping[str, float],
+    latency: log.Latency,
     fault: Fault | None,
     is_cut: bool,
 ) -> SqlOutcome:
@@ -139,7 +182,13 @@ def outcome(
     return SqlOutcome(
         rows=rows,
         bytes=bytes_told,
-        duration_ms=durations_ms,
+        duration_ms={
+            "parse": latency.parse_ms,
+            "decide": latency.decide_ms,
+            "source": latency.source_ms,
+            "relay": latency.relay_ms,
+            "total": latency.total_ms,
+        },
         sqlstate=None if fault is None else fault.sqlstate,
         is_truncated=is_cut,
     )

@@ -8,14 +8,15 @@ This file must not know sockets, policies or SQL trees. Row bytes are passed on 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from proxy.decision import Decider, Runnable
 from proxy.faults import Fault, InternalFault
-from proxy.record import Recorder, outcome
+from proxy.phases import Phases
+from proxy.record import Recorder, outcome, tell_decision
 from proxy.rows import encode_rows
+from proxy.session import Session
 from proxy.sources.base import Arguments, RowStream
 from proxy.sql.parameter import undefined
 from proxy.sql.parse import Kind
@@ -29,31 +30,43 @@ ROWS_MAX_PER_RUN = 2**31 - 1
 
 @dataclass(slots=True)
 class Run:
-    """Figures of one portal's execution, from its intent record to its outcome."""
+    """Figures of one portal's execution, from its intent record to its outcome.
+
+    `phases` counts on from what parsing and deciding cost; time in which a suspended portal waits
+    for its client is in none.
+    """
 
     intent: int
     recorder: Recorder = field(repr=False)
+    session: Session = field(repr=False)
+    phases: Phases = field(default_factory=Phases, repr=False)
     rows: int = 0
     bytes_told: int = 0
     is_cut: bool = False
-    started: float = field(default_factory=time.perf_counter)
     is_over: bool = False
 
     async def finish(self, failure: Fault | None = None) -> None:
-        """Record the outcome, once."""
+        """Record the outcome, once, and tell the operator's log."""
         if self.is_over:
             return
         self.is_over = True
-        spent = (time.perf_counter() - self.started) * 1000
+        latency = self.phases.latency()
         await self.recorder.ended(
             self.intent,
             outcome(
                 rows=self.rows,
                 bytes_told=self.bytes_told,
-                durations_ms={"total": spent},
+                latency=latency,
                 fault=failure,
                 is_cut=self.is_cut,
             ),
+        )
+        tell_decision(
+            self.session,
+            "allowed" if failure is None else "failed",
+            latency,
+            sqlstate=None if failure is None else failure.sqlstate,
+            rows=self.rows,
         )
 
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from proxy.decision import Decided
 from proxy.faults import Fault
+from proxy.phases import Phases
 from proxy.session import NameTable, Session
 from proxy.setting_query import SettingCall
 from proxy.sources.base import Arguments, Source
@@ -31,7 +32,8 @@ class Prepared:
     """A statement that Parse or PREPARE has accepted.
 
     `decided` is None for statements of the gate's own. `fields` None: it returns no rows.
-    `declared_oids` are the types that the client gave, 0 for unknown.
+    `declared_oids` are the types that the client gave, 0 for unknown. `trace_id` is what a comment
+    beside it told; `phases` what it has cost since it was run last.
     """
 
     name: str
@@ -41,6 +43,13 @@ class Prepared:
     fields: tuple[FieldDescription, ...] | None = None
     decided: Decided | None = None
     setting_calls: tuple[SettingCall, ...] | None = None
+    trace_id: str | None = None
+    phases: Phases = field(default_factory=Phases)
+
+    def take_phases(self) -> Phases:
+        """Hand over what was counted: parsing and deciding are the cost of the first run."""
+        taken, self.phases = self.phases, Phases()
+        return taken
 
 
 @dataclass(slots=True)
@@ -74,6 +83,7 @@ class Run(Protocol):
     rows: int
     bytes_told: int
     is_cut: bool
+    phases: Phases
 
     async def finish(self, failure: Fault | None = None) -> None:
         """Record the outcome, once."""
@@ -98,6 +108,10 @@ class Workspace:
         )
         self.notices: list[NoticeResponse] = []
         self._portals_opened = 0
+        self.trace_id: str | None = None
+        """Of the query string that was parsed last."""
+        self.phases = Phases()
+        """What parsing it cost, until its first statement is prepared."""
 
     def notice(self, message: NoticeResponse) -> None:
         """Tell the client something beside the answer, unless it asked for errors only."""
@@ -109,6 +123,11 @@ class Workspace:
     def take_notices(self) -> list[NoticeResponse]:
         """The notices since the last call."""
         taken, self.notices = self.notices, []
+        return taken
+
+    def take_phases(self) -> Phases:
+        """Hand over what was counted for the query string."""
+        taken, self.phases = self.phases, Phases()
         return taken
 
     def upstream_name(self) -> str:

@@ -19,6 +19,7 @@ import structlog
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["json", "console"]
+Verdict = Literal["allowed", "refused", "failed"]
 
 REDACTED = "[redacted]"
 # A nested value deeper than this is replaced, so that a hostile one cannot exhaust the stack.
@@ -86,7 +87,7 @@ def configure(level: Level, format: Format, stream: TextIO | None = None) -> Non
 
 def decision(
     logger: Any,
-    verdict: Literal["allowed", "refused", "failed"],
+    verdict: Verdict,
     *,
     subject: str,
     latency: Latency,

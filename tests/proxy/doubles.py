@@ -221,10 +221,18 @@ class Recorder:
     """Implements what the gate uses of record.Recorder."""
 
     log: list[str] = field(default_factory=list)
+    traces: list[str | None] = field(default_factory=list)
 
     async def allowed(
-        self, session: Session, statement: Statement, decided: Decided, version: str
+        self,
+        session: Session,
+        statement: Statement,
+        decided: Decided,
+        version: str,
+        *,
+        trace_id: str | None = None,
     ) -> int:
+        self.traces.append(trace_id)
         self.log.append(f"allowed {statement.text}")
         return len(self.log)
 
@@ -232,5 +240,14 @@ class Recorder:
         rows, sqlstate = outcome.rows, outcome.sqlstate  # type: ignore[attr-defined]
         self.log.append(f"ended {rows} {sqlstate or 'ok'}")
 
-    async def refused(self, session: Session, text: str, fault: Fault, version: str) -> None:
+    async def refused(
+        self,
+        session: Session,
+        text: str,
+        fault: Fault,
+        version: str,
+        *,
+        trace_id: str | None = None,
+    ) -> None:
+        self.traces.append(trace_id)
         self.log.append(f"refused {fault.sqlstate}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from structlog.testing import capture_logs
 
 from proxy.decision import Target
 from proxy.faults import Fault, SourceFault
@@ -73,10 +74,10 @@ async def test_a_refusal_is_on_record_before_it_is_told(stage: Stage) -> None:
 
 
 async def test_a_dead_audit_log_stops_everything(stage: Stage) -> None:
-    async def fail(*_: object) -> int:
+    async def fail(*_: object, **__: object) -> int:
         raise Fault("audit log cannot be written", sqlstate="58030")
 
-    stage.recorder.allowed = fail  # type: ignore[method-assign, assignment]
+    stage.recorder.allowed = fail  # type: ignore[method-assign]
     with pytest.raises(Fault) as caught:
         await stage.text(QUERY)
 
@@ -212,3 +213,77 @@ async def test_settings_as_queries(stage: Stage) -> None:
     assert portal.rows == 1
     assert stage.workspace.session.settings.get("timezone") == "Europe/Rome"
     assert stage.decider.decided == []
+
+
+# Traces, and the operator's log
+
+TRACE = "5bd66ef5095369c7b0d1f8f4bd33716a"
+COMMENT = f"/*traceparent='00-{TRACE}-c532cb4098ac3dd2-01'*/"
+
+
+async def test_every_statement_of_a_text_has_its_trace(stage: Stage) -> None:
+    for statement in await stage.gate.parse(stage.workspace, f"{COMMENT} {QUERY}; {QUERY}"):
+        await stage.run(Portal("", await stage.gate.prepare(stage.workspace, statement)))
+    with pytest.raises(Fault):
+        await stage.gate.parse(stage.workspace, f"SELEC 1 {COMMENT}")
+
+    assert stage.recorder.traces == [TRACE] * 3
+
+
+async def test_a_prepared_statement_keeps_its_own_trace(stage: Stage) -> None:
+    (first,) = await stage.gate.parse(stage.workspace, f"{QUERY} {COMMENT}")
+    prepared = await stage.gate.prepare(stage.workspace, first)
+    (second,) = await stage.gate.parse(stage.workspace, QUERY)
+    other = await stage.gate.prepare(stage.workspace, second)
+    await stage.run(Portal("", prepared))
+    await stage.run(Portal("", other))
+
+    assert stage.recorder.traces == [TRACE, None]
+
+
+async def test_each_decision_is_one_line_without_sql(stage: Stage) -> None:
+    with capture_logs() as logs:
+        await stage.text(QUERY)
+        with pytest.raises(Fault):
+            await stage.text("SELECT 'hush' FROM secret")
+        with pytest.raises(Fault):
+            await stage.gate.parse(stage.workspace, "hush hush")
+
+    assert [(one["verdict"], one["sqlstate"], one["rows"]) for one in logs] == [
+        ("allowed", None, 3), ("refused", "42P01", 0), ("refused", "42601", 0),
+    ]  # fmt: skip
+    assert "hush" not in str(logs)
+    assert QUERY not in str(logs)
+
+
+async def test_time_is_told_where_it_was_spent_and_once(stage: Stage) -> None:
+    (statement,) = await stage.gate.parse(stage.workspace, QUERY)
+    prepared = await stage.gate.prepare(stage.workspace, statement)
+    first, second = Portal("", prepared), Portal("", prepared)
+    for portal in (first, second):
+        await stage.run(portal)
+
+    assert first.run is not None
+    assert second.run is not None
+    spent = first.run.phases.latency()
+    assert min(spent.parse_ms, spent.decide_ms, spent.source_ms, spent.relay_ms) > 0
+    again = second.run.phases.latency()
+    assert (again.parse_ms, again.decide_ms) == (0, 0)
+    assert again.source_ms > 0
+
+
+async def test_a_statement_that_fails_at_the_source_is_told_as_failed(stage: Stage) -> None:
+    portal = await stage.portal(QUERY)
+    acquire = stage.source.acquire
+
+    async def failing(pins: object) -> object:
+        connection = await acquire({})
+        connection.fault = SourceFault("hush", sqlstate="22012")
+        return connection
+
+    stage.source.acquire = failing  # type: ignore[method-assign, assignment]
+    with capture_logs() as logs, pytest.raises(Fault):
+        await stage.run(portal)
+
+    assert [(one["verdict"], one["sqlstate"]) for one in logs] == [("failed", "22012")]
+    assert "hush" not in str(logs)

@@ -14,6 +14,7 @@ from proxy.faults import DeniedFault, Fault, SourceFault
 from proxy.limits import SessionLimits
 from proxy.record import Recorder, outcome
 from proxy.runtime.audit import AuditLog, RelationAccess, records
+from proxy.runtime.log import Latency
 from proxy.session import Session
 from proxy.settings import Settings
 from proxy.sql.parse import parse
@@ -72,7 +73,9 @@ async def allowed(recorder: Recorder, session: Session) -> None:
     fault = SourceFault("division by zero", sqlstate="22012")
     await recorder.ended(
         intent,
-        outcome(rows=3, bytes_told=99, durations_ms={"total": 1.23456}, fault=fault, is_cut=False),
+        outcome(
+            rows=3, bytes_told=99, latency=Latency(source_ms=1.23456), fault=fault, is_cut=False
+        ),
     )
 
 
@@ -115,7 +118,9 @@ async def test_a_statement_is_on_record_with_its_columns_masks_and_end(tmp_path:
     ]  # fmt: skip
     assert ended["status_code"] == "22012"
     assert (ended["unmapped"]["rows"], ended["unmapped"]["bytes"]) == (3, 99)
-    assert ended["unmapped"]["duration_ms"] == {"total": 1.235}
+    assert ended["unmapped"]["duration_ms"] == {
+        "parse": 0, "decide": 0, "source": 1.235, "relay": 0, "total": 1.235,
+    }  # fmt: skip
     assert not ended["unmapped"]["is_truncated"]
 
 

@@ -8,7 +8,7 @@ from proxy.faults import Fault
 from proxy.run import Run, check_patterns, split_frames
 from proxy.sources.base import Arguments
 from proxy.wire.batch import RowBatch
-from tests.proxy.doubles import Recorder
+from tests.proxy.doubles import Recorder, make_session
 
 
 def test_frames_are_split_where_they_end() -> None:
@@ -44,7 +44,7 @@ def test_a_pattern_without_a_value_is_no_crash() -> None:
 
 async def test_an_outcome_is_recorded_once() -> None:
     recorder = Recorder()
-    run = Run(1, recorder)  # type: ignore[arg-type]
+    run = Run(1, recorder, make_session())  # type: ignore[arg-type]
     run.rows = 7
     await run.finish(Fault("x", sqlstate="22012"))
     await run.finish()
