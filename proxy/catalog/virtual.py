@@ -181,11 +181,13 @@ class SourceCatalog:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 over every relation's fingerprint: equal digests, equal schemas."""
+        """Hex SHA-256 over every relation's fingerprint and every type: equal digests, equal
+        schemas. A new label of an enum changes no column, yet the shadow must learn it."""
         lines = sorted(
             f"{key.schema}\0{key.name}\0{relation.fingerprint}"
             for key, relation in self.relations.items()
         )
+        lines += [repr(self.types[oid]) for oid in sorted(self.types)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -5,6 +5,8 @@ Method: small hand-made catalogs; what must not be told is searched for in every
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from policies.model import RelationKey, VisibleColumn
@@ -142,8 +144,23 @@ def test_class_key_is_equal_for_equal_schemas_and_differs_for_each_difference() 
 def test_source_digest_follows_fingerprints() -> None:
     drifted = Relation("main", "public", "customers", "r", (ID,), 100, fingerprint="z")
     other = SourceCatalog("main", 160014, {**SOURCE.relations, CUSTOMERS.key: drifted})
-    assert SOURCE.digest == SourceCatalog("main", 160014, SOURCE.relations).digest
-    assert SOURCE.digest != other.digest
+    assert SOURCE.digest == SourceCatalog("main", 160014, SOURCE.relations, dict(TYPES)).digest
+    assert SOURCE.digest != replace(other, types=TYPES).digest
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(TYPES[9_001], labels=("sad", "happy", "glad")),
+        replace(TYPES[9_201], base_type_oid=1043),
+        replace(TYPES[9_201], not_null=True),
+        replace(TYPES[9_101], attributes=()),
+    ],
+)
+def test_source_digest_follows_types(changed: TypeDefinition) -> None:
+    backwards = dict(reversed(TYPES.items()))
+    assert replace(SOURCE, types=backwards).digest == SOURCE.digest
+    assert replace(SOURCE, types={**TYPES, changed.oid: changed}).digest != SOURCE.digest
 
 
 def test_same_name_in_two_sources_is_refused_by_name() -> None:
