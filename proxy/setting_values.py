@@ -25,6 +25,14 @@ ZONE_HOURS_MAX = 15
 IDENTIFIER_BYTES_MAX = 63
 """NAMEDATALEN − 1 of Postgres."""
 
+TEXT_SEARCH_CONFIGURATIONS = (
+    "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "finnish", "french",
+    "german", "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian",
+    "nepali", "norwegian", "portuguese", "romanian", "russian", "serbian", "simple", "spanish",
+    "swedish", "tamil", "turkish", "yiddish",
+)  # fmt: skip
+"""Those that every supported version brings along (snowball_create.sql of PostgreSQL 14)."""
+
 _UNITS_MS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _TRUE = ("on", "true", "yes", "1", "t", "tr", "tru", "y", "ye")
 _FALSE = ("off", "of", "false", "no", "0", "f", "fa", "fal", "fals", "n")
@@ -169,6 +177,19 @@ def time_zone(value: str) -> str:
     if zones and stripped.lower() not in zones:
         raise ValueError("")
     return zones.get(stripped.lower(), stripped)
+
+
+def text_search_configuration(value: str) -> str:
+    """A built-in configuration, qualified as Postgres tells it back; empty is the source's own.
+
+    One that an administrator made is a name of the source's, which a principal need not see.
+    """
+    name = value.strip().lower().removeprefix("pg_catalog.")
+    if not name:
+        return ""
+    if name not in TEXT_SEARCH_CONFIGURATIONS:
+        raise ValueError("Only the built-in text search configurations can be chosen.")
+    return f"pg_catalog.{name}"
 
 
 def identifier_list(value: str) -> str:

@@ -34,6 +34,7 @@ from proxy.setting_values import (
     integer,
     only,
     text,
+    text_search_configuration,
     time_zone,
 )
 
@@ -97,6 +98,8 @@ _ROWS = (
     _pinned("bytea_output", "hex", choice("hex", "escape")),
     _pinned("xmlbinary", "base64", choice("base64", "hex")),
     _pinned("xmloption", "content", choice("content", "document")),
+    # Unset: the source's own, whose language decides which rows `search @@ to_tsquery(…)` finds.
+    _pinned("default_text_search_config", "", text_search_configuration),
     _free("search_path", '"$user", public', identifier_list),
     _free("client_min_messages", "notice", choice(*_MESSAGES)),
     _free("statement_timeout", "0", duration),
@@ -125,7 +128,6 @@ _ROWS = (
     _fixed("backslash_quote", "safe_encoding"),
     _fixed("transform_null_equals", "off"),
     _fixed("array_nulls", "on"),
-    _fixed("default_text_search_config", "pg_catalog.simple"),
     _fixed("lc_messages", "C"),
     _fixed("lc_monetary", "C"),
     _fixed("lc_numeric", "C"),
@@ -335,10 +337,10 @@ class Settings:
     # What others read
 
     def pins(self) -> dict[str, str]:
-        """The settings that change output, as every upstream checkout must have them."""
-        return {
-            row.name: self.get(key) for key, row in SETTINGS.items() if row.effect is Effect.PINNED
-        }
+        """The settings that change output, as every upstream checkout must have them. One without
+        a value is left to the source."""
+        pinned = [(key, row) for key, row in SETTINGS.items() if row.effect is Effect.PINNED]
+        return {row.name: value for key, row in pinned if (value := self.get(key))}
 
     def reported(self) -> dict[str, str]:
         """What ParameterStatus tells: the reported settings and facts, with their values."""

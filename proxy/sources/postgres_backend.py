@@ -241,11 +241,14 @@ class PostgresBackend:
             raise conversation.anomaly("a reset without effect")
 
 
-def _set_payload(statement: str, settings: Mapping[str, str]) -> bytes:
+def _set_payload(statement: str, settings: Mapping[str, str | None]) -> bytes:
     names, values = _text_array(settings.keys()), _text_array(settings.values())
     bind = Bind("", statement, (), (names, values), ()).encode()
     return bind + Execute("", 0).encode() + SYNC
 
 
-def _text_array(texts: Iterable[str]) -> bytes:
-    return (to_text(tuple(texts), _TEXT_ARRAY) or "").encode()
+def _text_array(texts: Iterable[str | None]) -> bytes:
+    """An array literal. Claims have no NULL inside, settings do: each element is printed alone."""
+    literals = (None if one is None else to_text((one,), _TEXT_ARRAY) for one in texts)
+    elements = ("NULL" if one is None else one[1:-1] for one in literals)
+    return ("{" + ",".join(elements) + "}").encode()

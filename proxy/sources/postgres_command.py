@@ -39,7 +39,8 @@ RESET: Final = Command(
     ("SET", "RESET", "CLOSE CURSOR ALL", "UNLISTEN", "RESET", "SELECT 1", *_DISCARDED),
 )
 
-# Sets pairs of name and value without returning a row: set_config never returns NULL for a value.
+# Sets pairs of name and value without returning a row: set_config never returns NULL. A value of
+# NULL sets back to the default (PostgreSQL source, set_config_by_name: "a reset request").
 # The names come from the allow-list in `postgres_pins.py`.
 SET_FOR_SESSION: Final = (
     "SELECT FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) "

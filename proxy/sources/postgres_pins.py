@@ -30,6 +30,7 @@ PINNABLE: Final[Mapping[str, str]] = {
         "IntervalStyle",
         "TimeZone",
         "bytea_output",
+        "default_text_search_config",
         "extra_float_digits",
         "lock_timeout",
         "statement_timeout",
@@ -38,6 +39,8 @@ PINNABLE: Final[Mapping[str, str]] = {
     )
 }
 VALUE_CHARACTERS_MAX: Final = 256
+_UNKNOWN: Final = "\0"
+"""Stands for a value that we do not know: no value of a setting holds a zero byte."""
 
 # A pooler in transaction mode knows these startup parameters and refuses others (PgBouncer
 # documentation, ignore_startup_parameters); the rest is set inside each transaction.
@@ -57,8 +60,9 @@ _CONSTANT: Final[Mapping[str, str]] = {
 _INDIFFERENT: Final = frozenset({"application_name", "in_hot_standby", "scram_iterations"})
 
 
-def born_settings(options: PostgresOptions) -> dict[str, str]:
-    """Every setting a connection is born with, client choices at their defaults."""
+def born_settings(options: PostgresOptions) -> dict[str, str | None]:
+    """Every setting a connection is born with, client choices at their defaults; None leaves it at
+    the server's own."""
     return {
         "application_name": options.application_name,
         "client_encoding": "UTF8",
@@ -81,7 +85,8 @@ def born_settings(options: PostgresOptions) -> dict[str, str]:
         "array_nulls": "on",
         "transform_null_equals": "off",
         "quote_all_identifiers": "off",
-        "default_text_search_config": "pg_catalog.simple",
+        # A matter of the data's language: another one would find other rows, without an error.
+        "default_text_search_config": None,
         # Notices speak of hidden rows (pitfalls, "Smaller").
         "client_min_messages": "error",
         "lock_timeout": "0",
@@ -97,7 +102,7 @@ def born_settings(options: PostgresOptions) -> dict[str, str]:
 def startup_parameters(options: PostgresOptions) -> dict[str, str]:
     """The parameters of StartupMessage, `user` and `database` first."""
     login = {"user": options.user, "database": options.database}
-    born = born_settings(options)
+    born = {name: value for name, value in born_settings(options).items() if value is not None}
     if options.pooling is Pooling.TRANSACTION:
         born = {name: value for name, value in born.items() if name in _POOLER_STARTUP}
     return login | born
@@ -128,22 +133,22 @@ def checked_pins(pins: Mapping[str, str], options: PostgresOptions) -> dict[str,
 class Pins:
     """What the settings of one connection are now, and what the current checkout wants them to be.
 
-    `_now` holds only what differs from birth; None stands for "not known".
+    `_now` holds only what differs from birth. None stands for the server's own value.
     """
 
-    born: Mapping[str, str]
+    born: Mapping[str, str | None]
     wanted: Mapping[str, str] = field(default_factory=dict)
     _now: dict[str, str | None] = field(default_factory=dict)
     _has_set_in_transaction: bool = False
 
-    def difference(self) -> dict[str, str]:
-        """Settings to change before the next statement."""
+    def difference(self) -> dict[str, str | None]:
+        """Settings to change before the next statement; None sets one back to its default."""
         back = {name: self.born[name] for name in self._now}
         target = {**back, **self.wanted}
-        current: dict[str, str | None] = {**self.born, **self._now}
+        current = {**self.born, **self._now}
         return {name: value for name, value in target.items() if current[name] != value}
 
-    def note_set(self, changed: Mapping[str, str], *, is_in_transaction: bool) -> None:
+    def note_set(self, changed: Mapping[str, str | None], *, is_in_transaction: bool) -> None:
         """The server has taken these."""
         self._now.update(changed)
         self._now = {name: value for name, value in self._now.items() if self.born[name] != value}
@@ -158,7 +163,7 @@ class Pins:
         SET).
         """
         if self._has_set_in_transaction:
-            self._now = dict.fromkeys(PINNABLE.values())
+            self._now = dict.fromkeys(PINNABLE.values(), _UNKNOWN)
             self._has_set_in_transaction = False
 
     def note_reset(self) -> None:

@@ -35,6 +35,9 @@ VALUES = {
         "", '""', "a", "A, b", '"A", b', 'a, "b c" ,d', '"$user", public', '"x""y"', "a,", ",a",
         "a b", '"open', "a,,b", " a ", '"é"',
     ),
+    "default_text_search_config": (
+        "english", "GERMAN", "pg_catalog.Simple", "yiddish", "klingon", "shop.english", "x y",
+    ),
     "client_min_messages": ("error", "WARNING", "debug3", "loud"),
     "default_transaction_isolation": ("serializable", "Repeatable Read", "snapshot"),
     "escape_string_warning": ("on", "OFF", "t", "f", "yes", "no", "1", "0", "tr", "fals", "o", ""),

@@ -121,6 +121,17 @@ def test_pins_are_what_changes_output(settings: Settings) -> None:
     }  # fmt: skip
 
 
+def test_a_text_search_language_is_pinned_only_once_it_was_chosen(settings: Settings) -> None:
+    settings.set("default_text_search_config", "German", is_local=False)
+    assert settings.pins()["default_text_search_config"] == "pg_catalog.german"
+
+    settings.set("default_text_search_config", "", is_local=False)
+    assert "default_text_search_config" not in settings.pins()
+    with pytest.raises(Fault) as caught:
+        settings.set("default_text_search_config", "shop.secret", is_local=False)
+    assert caught.value.sqlstate == "22023"
+
+
 def test_reported_settings_are_those_of_a_16_server(settings: Settings) -> None:
     told = settings.reported()
 

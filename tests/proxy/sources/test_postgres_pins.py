@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.faults import SourceFault
+from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_options import Address, Pooling, PostgresOptions
 from proxy.sources.postgres_pins import (
     PINNABLE,
@@ -14,6 +15,7 @@ from proxy.sources.postgres_pins import (
     checked_pins,
     startup_parameters,
 )
+from tests.proxy.sources.live import borrowed, value_of
 
 OPTIONS = PostgresOptions("main", (Address("db"),), "app", "reader", statement_timeout_ms=5_000)
 BORN = born_settings(OPTIONS)
@@ -105,6 +107,34 @@ def test_a_reset_forgets() -> None:
     mine.note_set(mine.difference(), is_in_transaction=False)
     mine.note_reset()
     assert mine.difference() == {}
+
+
+def test_what_is_left_to_the_server_goes_back_to_its_default() -> None:
+    name = "default_text_search_config"
+    assert name not in startup_parameters(OPTIONS)
+    mine = pins(**{name: "pg_catalog.german"})
+    assert mine.difference() == {name: "pg_catalog.german"}
+    mine.note_set(mine.difference(), is_in_transaction=True)
+    mine.wanted = {}
+    assert mine.difference() == {name: None}
+    mine.note_rollback()
+    assert mine.difference()[name] is None, "after a rollback it is not known, so it is set"
+    mine.note_set(mine.difference(), is_in_transaction=False)
+    assert mine.difference() == {}
+
+
+async def test_the_text_search_language_is_the_sources_own(source: PostgresSource) -> None:
+    name, sql = "default_text_search_config", "SELECT plainto_tsquery('quick foxes')"
+    async with borrowed(source) as connection:
+        assert await value_of(connection, sql) == b"'quick' & 'fox'", "as initdb made it: English"
+        connection.pin({name: "pg_catalog.simple"})
+        assert await value_of(connection, sql) == b"'quick' & 'foxes'"
+        connection.pin({})
+        assert await value_of(connection, sql) == b"'quick' & 'fox'"
+        connection.pin({name: "pg_catalog.simple"})
+        assert await value_of(connection, f"SHOW {name}") == b"pg_catalog.simple"
+    async with borrowed(source) as connection:
+        assert await value_of(connection, sql) == b"'quick' & 'fox'", "the reset took it back"
 
 
 def test_names_are_folded() -> None:
