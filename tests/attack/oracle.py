@@ -16,6 +16,7 @@ from psycopg import pq
 
 from policies.claims import to_text
 from proxy.faults import Fault
+from proxy.sql.classification.literals import is_well_formed_like_pattern
 from proxy.sql.classify import Route, classify
 from proxy.sql.identity import SessionFacts
 from proxy.sql.parse import parse
@@ -128,7 +129,11 @@ class Oracle:
             guarded, text = self.guarded(sql, parameter_oids)
         except Fault as fault:
             return Outcome(fault=fault)
-        slots = guarded.rewritten.claim_slots if guarded else ()
+        assert guarded is not None
+        for number in guarded.rewritten.pattern_parameters:  # as the gate does at Bind
+            if not is_well_formed_like_pattern(parameters[number - 1] or ""):
+                return Outcome(fault=Fault("ill-formed pattern", sqlstate="22025"))
+        slots = guarded.rewritten.claim_slots
         is_copy = text.startswith("COPY")
         values = [*parameters] + [to_text(CLAIMS[s.name], CLAIM_TYPES[s.name]) for s in slots]
         oids = [*parameter_oids] + [slot.type_oid for slot in slots]
@@ -141,10 +146,10 @@ class Oracle:
             answers[plan] = (runs[0], runs[1])
         return Outcome(sql=text, answers=answers)
 
-    def guarded(self, sql: str, parameter_oids: Sequence[int] = ()) -> tuple[Guarded | None, str]:
-        """The guarded form and text of a statement; for a catalog statement only its text.
+    def guarded(self, sql: str, parameter_oids: Sequence[int] = ()) -> tuple[Guarded, str]:
+        """The guarded form and text of a statement.
 
-        Raises: Fault, as the gate would tell it.
+        Raises: Fault, as the gate would tell it; one of SQLSTATE SHADO for a catalog statement.
         """
         statements = parse(sql)
         if len(statements) != 1:

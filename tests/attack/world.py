@@ -49,7 +49,7 @@ INSERT INTO org.members VALUES ('alice', 't1'), ('bob', 't2'), ('bob', 't3');
 CREATE TABLE orders (
   id bigint PRIMARY KEY, tenant text NOT NULL, amount numeric, secret text, note text, qty int,
   big bigint, tags text[], doc jsonb, de text COLLATE german, en text COLLATE english,
-  nd text COLLATE folded, day date, mood mood, short short, ratio float8, pay text);
+  nd text COLLATE folded, day date, mood mood, short short, ratio float8, raw bytea, pay text);
 CREATE INDEX ON orders (tenant);
 CREATE INDEX ON orders (note);
 CREATE INDEX ON orders (amount);
@@ -77,14 +77,14 @@ CREATE TABLE inverse (id int PRIMARY KEY, tenant text, amt int,
 ORDER_ROWS = f"""
 INSERT INTO orders
 SELECT i, 't1', i * 1.5, 'S-' || i, (i %% 50)::text, 1 + i %% 9, i, ARRAY['a', 'b'],
-  '{{"a": 1}}', 'd' || i %% 5, 'e' || i %% 5, 'n' || i %% 5, '2024-01-01', 'ok', 'fine', 1.5, 'open'
+  '{{"a": 1}}', 'd' || i %% 5, 'e' || i %% 5, 'n' || i %% 5, '2024-01-01', 'ok', 'fine', 1.5, '\\x6162', 'open'
 FROM generate_series(3, {ORDERS}, 3) i;
 INSERT INTO orders
 SELECT i, 't' || 1 + i %% 3, CASE WHEN i %% 2 = 0 THEN 0 ELSE 1e400 + %(salt)s END,
   '{CANARY}-s' || i %% 7 + %(salt)s, '{CANARY}-n' || i %% 4 + %(salt)s, 0,
   5000000000 + i + %(salt)s, ARRAY['{CANARY}', 'x', 'y'], '{{"a": "{CANARY}"}}',
   '{CANARY}d' || %(salt)s, '{CANARY}e' || %(salt)s, '{CANARY}n', '5874897-12-31', 'sad',
-  'h' || %(salt)s, 0, '{CANARY}p' || %(salt)s || i
+  'h' || %(salt)s, 0, ('raw-' || %(salt)s || '-end')::bytea, '{CANARY}p' || %(salt)s || i
 FROM generate_series(1, {ORDERS}) i WHERE i %% 3 <> 0 AND i <> 2 * (%(salt)s %% 2);
 """
 OTHER_ROWS = f"""
