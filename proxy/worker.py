@@ -90,6 +90,8 @@ async def opened(
         for source in sources.values():
             stack.push_async_callback(source.close)
             await source.start()
+            if source.is_unfit:
+                raise StartRefused(f"source {source.name}: {source.down_reason}")
             if source.state is SourceState.DOWN:
                 _logger.warning("source is down", source=source.name, reason=source.down_reason)
         upkeep = await _kept_up(configuration, load_policy, audit, stack)

@@ -24,7 +24,7 @@ from proxy.sources.pool import Pool
 from proxy.sources.postgres_backend import PostgresBackend
 from proxy.sources.postgres_connection import PostgresConnection
 from proxy.sources.postgres_dial import DialError, Dialled, dial, tls_context
-from proxy.sources.postgres_login import LoginError, log_in
+from proxy.sources.postgres_login import LoginError, UnfitServer, log_in
 from proxy.sources.postgres_options import Address, Pooling, PostgresOptions
 from proxy.sources.postgres_pins import ParameterWatch, checked_pins
 
@@ -51,6 +51,7 @@ class PostgresSource:
         self._context = tls_context(options.tls)
         self._state = SourceState.NEW
         self._down_reason: str | None = None
+        self._is_unfit = False
         self._backoff = Backoff()
         self._retry_at = 0.0
         self._first_address = 0
@@ -71,6 +72,11 @@ class PostgresSource:
     @property
     def down_reason(self) -> str | None:
         return self._down_reason
+
+    @property
+    def is_unfit(self) -> bool:
+        """True while it is DOWN because its servers are of a version that is never served."""
+        return self._is_unfit
 
     @property
     def is_contended(self) -> bool:
@@ -112,6 +118,7 @@ class PostgresSource:
         if _now() < self._retry_at:
             raise self._unreachable()
         reasons: list[str] = []
+        is_unfit = False
         addresses = self._options.addresses
         for offset in range(len(addresses)):
             index = (self._first_address + offset) % len(addresses)
@@ -120,12 +127,14 @@ class PostgresSource:
                 backend = await self._connect_to(address)
             except (DialError, LoginError, CredentialError) as error:
                 reasons.append(f"{address.host}:{address.port}: {error}")
+                is_unfit |= isinstance(error, UnfitServer)
             except SourceFault as fault:
                 reasons.append(f"{address.host}:{address.port}: {fault.detail or fault.message}")
             else:
                 self._first_address = index
                 self._note_up()
                 return backend
+        self._is_unfit = is_unfit
         self._note_down("; ".join(reasons))
         raise self._unreachable()
 
@@ -164,6 +173,7 @@ class PostgresSource:
 
     def _note_up(self) -> None:
         self._retry_at = 0.0
+        self._is_unfit = False
         self._backoff.reset()
         self._enter(SourceState.UP, None)
 

@@ -46,6 +46,8 @@ PROTOCOL_VERSION = (3, 0)
 # RFC 5802 sets no length; PostgreSQL uses 18 random bytes.
 NONCE_BYTES = 18
 SERVER_VERSION_MIN = 140000
+# The classification of functions and operators covers 14 to 18: what is newer was never judged.
+SERVER_VERSION_END = 190000
 
 # "16.14 (Debian 16.14-1)", "18beta1", "17devel".
 _VERSION = re.compile(r"(\d+)(?:\.(\d+))?")
@@ -61,6 +63,10 @@ class LoginError(Exception):
         self.sqlstate = sqlstate
 
 
+class UnfitServer(LoginError):
+    """The server is of a version that is never served: trying again does not help."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """What the login taught: how to cancel, and the server's version as a number (160014)."""
@@ -73,8 +79,8 @@ class Session:
 async def log_in(
     dialled: Dialled, options: PostgresOptions, password: Secret[str] | None
 ) -> Session:
-    """Start a session. Raises LoginError, or SourceFault when the channel breaks; the caller closes
-    it then.
+    """Start a session. Raises LoginError, UnfitServer for a version outside 14 to 18, or
+    SourceFault when the channel breaks; the caller closes it then.
     """
     channel = dialled.channel
     reports: dict[str, str] = {}
@@ -95,7 +101,9 @@ async def log_in(
         channel.observe_parameter = observe
     version = version_number(reports.get("server_version", ""))
     if version < SERVER_VERSION_MIN:
-        raise LoginError("the server is older than PostgreSQL 14")
+        raise UnfitServer("the server is older than PostgreSQL 14")
+    if version >= SERVER_VERSION_END:
+        raise UnfitServer("the server is newer than PostgreSQL 18")
     for name in ("client_encoding", "standard_conforming_strings", "integer_datetimes"):
         if name not in reports:
             raise LoginError(f"the server does not report {name}")

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import yaml
 
 from policies.load import load as load_policy
 from proxy.catalog.virtual import CatalogError
@@ -15,6 +16,7 @@ from proxy.sources.postgres_options import Address, PostgresOptions
 from proxy.upkeep import StartRefused
 from proxy.worker import Post, SchemaReader, opened
 from tests.live.gate import Files, prepared
+from tests.proxy.sources.fake_server import Peer, fake_server
 
 
 class NoCluster:
@@ -44,6 +46,24 @@ async def test_a_refused_worker_leaves_nothing_running() -> None:
 
         assert tasks.running() <= before
         assert list((files.directory / "post").iterdir()) == []
+
+
+@pytest.mark.parametrize("version", ["13.4", "19.1"])
+async def test_a_source_of_another_version_is_a_refusal(version: str) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.greet({"server_version": version})
+        await peer.closed()
+
+    async with prepared() as files, fake_server(script) as address:
+        text = yaml.safe_load(files.configuration.read_text())
+        (source,) = text["sources"]
+        source["hosts"] = [f"{address.host}:{address.port}"]
+        source.pop("password", None)
+        source["tls"] = {"mode": "disable"}
+        files.configuration.write_text(yaml.safe_dump(text))
+        with pytest.raises(StartRefused, match=r"source .*: the server is (older|newer) than"):
+            async with opened(load(files.configuration), post(files), load_policy):
+                raise AssertionError("it started")
 
 
 async def test_an_audit_log_that_cannot_be_written_is_a_refusal() -> None:

@@ -217,6 +217,7 @@ async def test_a_refused_login_keeps_the_servers_text_to_itself() -> None:
     [
         ({"server_version": "13.9"}, "older than PostgreSQL 14"),
         ({"server_version": "rubbish"}, "older than PostgreSQL 14"),
+        ({"server_version": "19.0"}, "newer than PostgreSQL 18"),
         ({"client_encoding": "LATIN1"}, "pinned setting"),
         ({"standard_conforming_strings": "off"}, "pinned setting"),
         ({"integer_datetimes": "off"}, "pinned setting"),
@@ -229,6 +230,23 @@ async def test_a_server_that_is_not_what_we_need(reports: dict[str, str], reason
 
     async with fake_server(script) as address:
         assert reason in await refusal(options_at(address))
+
+
+@pytest.mark.parametrize(
+    ("version", "is_unfit"), [("13.22", True), ("19beta1", True), ("14.0", False), ("18.3", False)]
+)
+async def test_a_version_that_is_never_served_is_told_apart(version: str, is_unfit: bool) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.greet({"server_version": version})
+        await peer.closed()
+
+    async with fake_server(script) as address:
+        source = PostgresSource(options_at(address, connect_seconds_max=0.5))
+        await source.start()
+        try:
+            assert source.is_unfit is is_unfit
+        finally:
+            await source.close()
 
 
 async def test_a_login_that_never_ends_is_broken_off() -> None:
