@@ -6,4 +6,6 @@
     sources/   a Fragment in, a stream of framed rows out
     runtime/   audit log, keys, configuration, embedded Postgres: shared with the sidecars
     gate.py    the one conductor that awaits; connection.py joins it to a client's socket
+
+What may import what is a table in `tests/test_architecture.py`.
 """
