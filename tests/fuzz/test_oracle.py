@@ -23,11 +23,11 @@ SEED = 20_260
 STATEMENTS = 150
 ACCEPTED_SHARE_MIN = 0.6
 
-# Conditions on the key lead the planner to the rows first and to the policy's lookup afterwards.
+# The filter of `items` is a correlated EXISTS, dearer than a cast: the planner runs the cast first.
 LEAKS = [
-    "SELECT id FROM orders WHERE id > 0 AND note::int >= 0",
-    "SELECT count(*) FROM orders WHERE id > 0 AND note::int IN (1, 2)",
-    "SELECT id FROM orders WHERE id > 0 AND note::numeric > 1",
+    "SELECT id FROM items WHERE code::int >= 0",
+    "SELECT count(*) FROM items WHERE code::int IN (1, 2)",
+    "SELECT q.n FROM (SELECT code::numeric AS n FROM items) q WHERE q.n > 1",
 ]
 
 
