@@ -10,12 +10,12 @@ The tree is changed in place; a replaced select item keeps the label that Postgr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from postgast import pg_query_pb2 as pb
 
-from proxy.faults import Fault
+from proxy.faults import Fault, UnsupportedFault
 from proxy.sql import label, tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.classification import Kind
@@ -101,13 +101,15 @@ def settle(
     facts: SessionFacts,
     type_schemas: Mapping[str, str],
     *,
+    relations: Collection[tuple[str, str]] = (),
     is_catalog: bool = False,
 ) -> None:
     """Replace identities and qualify functions and types below `node`, in place.
 
     `type_schemas` tells where the types outside pg_catalog live that this principal may name;
-    `is_catalog`: for the shadow, where names keep their spelling. Raises: Fault (42883, 42704) for
-    a function or type that the allow-list does not know, though the shadow did.
+    `relations` are those it sees, as (schema, name); `is_catalog`: for the shadow, where names keep
+    their spelling. Raises: Fault (42883, 42704) for a function or type that the allow-list does not
+    know, though the shadow did; UnsupportedFault for the row type of a table that it sees.
     """
     stack = [node]
     while stack:
@@ -123,6 +125,8 @@ def settle(
         if name == "FuncCall":
             _qualify_function(message, is_catalog=is_catalog)
         elif name == "TypeName" and not is_catalog:
+            if _is_row_type(tree.names(message.names), facts, relations, type_schemas):
+                raise UnsupportedFault("the row type of a table is not supported in a cast")
             _qualify_type(message, type_schemas)
         elif name in ("NullTest", "BooleanTest"):
             _part_chained_tests(message)
@@ -209,6 +213,25 @@ def _qualify_function(call: tree.Node, *, is_catalog: bool) -> None:
         return  # unnest(a, b) in FROM is syntax, and only the bare name has it
     del call.funcname[:]
     call.funcname.extend(tree.name_list((verdict.schema, names[0])))
+
+
+def _is_row_type(
+    names: tuple[str, ...],
+    facts: SessionFacts,
+    relations: Collection[tuple[str, str]],
+    type_schemas: Mapping[str, str],
+) -> bool:
+    """Whether a type's name means the rows of a table that this principal sees.
+
+    The source would expand such a row to all its columns, hidden ones included. A type of the same
+    name comes first; so does pg_catalog, for a bare name.
+    """
+    *schemas, name = names
+    if not schemas and (name in type_schemas or CLASSIFICATION.type(name).kind is not Kind.UNKNOWN):
+        return False
+    places = schemas or facts.schemas
+    spellings = {name, name.removeprefix("_")}  # the array type's own name
+    return any((schema, one) in relations for schema in places for one in spellings)
 
 
 def _qualify_type(message: tree.Node, type_schemas: Mapping[str, str]) -> None:

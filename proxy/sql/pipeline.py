@@ -79,7 +79,7 @@ def _rewrite(
     claim_literals: Callable[[str, RelationDecision], str | None] | None,
 ) -> Guarded:
     node = tree.copy(classified.query)
-    settle(node, facts, type_schemas(catalog))
+    settle(node, facts, type_schemas(catalog), relations=catalog.relations)
     patterns = settle_patterns(node)
     bound = bind(
         node, resolver(catalog, facts.schemas, facts.database), classified.statement.position

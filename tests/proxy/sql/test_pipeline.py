@@ -7,6 +7,7 @@ import pytest
 from policies.model import RelationDecision, RelationKey
 from proxy.faults import (
     DeniedFault,
+    Fault,
     InternalFault,
     LimitFault,
     NotFoundFault,
@@ -36,6 +37,21 @@ def test_what_denies_a_relation_denies_the_statement() -> None:
     (statement,) = parse("SELECT id FROM orders")
     with pytest.raises(DeniedFault):
         rewrite(classify(statement), CATALOG, denied, facts=FACTS, parameter_oids=())
+
+
+@pytest.mark.parametrize(
+    "type_name", ["orders", "public.orders", "orders[]", "_orders", "public._orders"]
+)
+def test_the_row_type_of_a_visible_table_is_told_to_be_unsupported(type_name: str) -> None:
+    with pytest.raises(UnsupportedFault, match="the row type of a table is not supported"):
+        guarded(f"SELECT json_populate_record(NULL::{type_name}, '{{}}')")
+
+
+@pytest.mark.parametrize("type_name", ["secrets", "public.secrets", "hidden.orders"])
+def test_the_row_type_of_a_hidden_table_does_not_exist(type_name: str) -> None:
+    with pytest.raises(Fault) as caught:
+        guarded(f"SELECT json_populate_record(NULL::{type_name}, '{{}}')")
+    assert caught.value.sqlstate == "42704"
 
 
 def test_catalog_and_policy_must_agree_about_columns() -> None:
