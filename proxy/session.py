@@ -40,11 +40,6 @@ class Session:
     def __post_init__(self) -> None:
         self.transaction = Transaction(self.settings)
 
-    def check_valid(self, now: float) -> None:
-        """Raise Fault 57P01 once the identity has expired. `now` in unix seconds."""
-        if now >= self.identity.expires_at:
-            raise Fault("terminating connection because the token has expired", sqlstate="57P01")
-
     def statement_ms_max(self) -> int:
         """Run time that the next statement may take: the operator's limit or the client's lower
         one."""

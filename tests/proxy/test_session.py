@@ -18,14 +18,6 @@ def session(**limits: int) -> Session:
     return Session(identity, "shop", "alice", "peer", SessionLimits(**limits), Settings({}))
 
 
-def test_an_expired_identity_ends_the_session() -> None:
-    session().check_valid(99.9)
-    with pytest.raises(Fault) as caught:
-        session().check_valid(100.0)
-
-    assert caught.value.sqlstate == "57P01"
-
-
 def test_a_client_may_only_shorten_the_statement_limit() -> None:
     found = session(statement_ms_max=5000)
     assert found.statement_ms_max() == 5000
