@@ -28,7 +28,7 @@ from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
 from proxy.decision import Decided, Runnable, Target
 from proxy.estate import CurrentEstate, Estate
-from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault
+from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault, UnsupportedFault
 from proxy.runtime.audit import RelationAccess
 from proxy.session import Session
 from proxy.sources.base import Arguments
@@ -51,6 +51,12 @@ CACHED_TEXT_CHARACTERS_MAX = 16_384
 """Longer texts are generated and rarely repeat."""
 
 TEXT_OID = 25
+
+UNKNOWN_NAMES = frozenset({"42883", "42704"})
+"""Undefined function, undefined object."""
+
+MISUNDERSTOOD = frozenset({"42601", "42703", "42803", "42804", "42846", "42883", "42704", "42702"})
+"""What a source says of guarded SQL that it reads otherwise than the shadow read the client's."""
 
 FIRST_NORMAL_OID = 16_384
 """PostgreSQL source, access/transam.h: lower OIDs are built in and the same everywhere."""
@@ -163,10 +169,12 @@ class PolicyDecider:
         key = self._cache_key(session, estate, catalog, facts, statement, parameter_oids)
         found = self._find(key)
         if found is not None:
-            return found
+            # The same text may stand elsewhere in another query string: positions follow it.
+            return replace(found, statement=statement) if found.lifted else found
         place = _Place(session, estate, catalog, facts)
         templated = await self._decide_template(place, statement, parameter_oids)
         if templated is not None:
+            self._keep(key, templated)
             return templated
         try:
             local = pipeline.local_names(statement, session.database)
@@ -256,14 +264,20 @@ class PolicyDecider:
         shadow = await self._shadow.class_for(catalog)
         described = await shadow.describe(text, parameter_oids, facts.schemas)
         now = self._clock()
-        guarded = pipeline.rewrite(
-            classified,
-            catalog,
-            lambda key: _decision(estate, session, key, now),
-            facts=facts,
-            parameter_oids=described.parameter_oids,
-            claim_literals=_literals(estate, session) if classified.copy else None,
-        )
+        try:
+            guarded = pipeline.rewrite(
+                classified,
+                catalog,
+                lambda key: _decision(estate, session, key, now),
+                facts=facts,
+                parameter_oids=described.parameter_oids,
+                claim_literals=_literals(estate, session) if classified.copy else None,
+            )
+        except Fault as fault:
+            told = _of_a_known_name(fault)
+            if told is fault:
+                raise
+            raise told from fault
         decisions = [one.decision for one in guarded.rewritten.guards]
         ends = [one.valid_until for one in decisions if one.valid_until is not None]
         is_explain = statement.kind is Kind.EXPLAIN_POLICY
@@ -384,6 +398,8 @@ class PolicyDecider:
         about the client's own text, the shadow tells which literal is wrong, and where.
         """
         assert isinstance(decided, _Decided), "made by this class"
+        if fault.sqlstate in MISUNDERSTOOD:
+            return UnsupportedFault("this statement is not supported in its guarded form")
         if not decided.lifted or fault.sqlstate[:2] != DATA_EXCEPTION:
             return fault
         catalog = self._estate().class_of(session.identity.roles)
@@ -410,6 +426,18 @@ class PolicyDecider:
             search_path=decided.search_path,
         )
         return list(answer.batches)
+
+
+def _of_a_known_name(fault: Fault) -> Fault:
+    """What to tell when the shadow knew a function or type that the guard does not.
+
+    "Does not exist" would be wrong, and mislead an honest client.
+    """
+    if fault.sqlstate not in UNKNOWN_NAMES:
+        return fault
+    return UnsupportedFault(
+        "this use of a name is not supported", detail=fault.message, position=fault.position
+    )
 
 
 def _source_oid(oids: Oids, source: str, oid: int) -> int:

@@ -128,6 +128,8 @@ def settle(
             if _is_row_type(tree.names(message.names), facts, relations, type_schemas):
                 raise UnsupportedFault("the row type of a table is not supported in a cast")
             _qualify_type(message, type_schemas)
+        elif name == "RangeFunction":
+            _keep_alias(message)
         elif name in ("NullTest", "BooleanTest"):
             _part_chained_tests(message)
         elif name == "ResTarget" and not message.name and _is_replaced(message.val):
@@ -135,6 +137,13 @@ def settle(
         for field, value in message.ListFields():
             if field.message_type is not None:
                 stack.extend(value if field.is_repeated else (value,))
+
+
+def _keep_alias(message: tree.Node) -> None:
+    """An identity function in FROM names its item; the literal in its place would not."""
+    call = message.functions[0].list.items[0]
+    if len(message.functions) == 1 and not message.HasField("alias") and _is_identity(call):
+        message.alias.aliasname = label.figure(call)
 
 
 def _is_replaced(node: tree.Node) -> bool:

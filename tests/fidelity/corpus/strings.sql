@@ -36,6 +36,7 @@ SELECT t LIKE 'h%', t LIKE '%\%%', t LIKE '%!_%' ESCAPE '!', t ILIKE 'H_LLO', t 
 SELECT t LIKE v, v LIKE t || '%', t LIKE NULL FROM texts ORDER BY id;
 SELECT t SIMILAR TO '(h|z)%', t NOT SIMILAR TO '[hz]%', t SIMILAR TO 'h#%' ESCAPE '#' FROM texts ORDER BY id;
 SELECT t ~ '^h', t ~* '^H', t !~ 'o$', t !~* 'O$' FROM texts ORDER BY id;
+--! an ill-formed pattern is refused whatever the rows are
 SELECT t LIKE 'abc\' FROM texts;
 SELECT t ~ '(' FROM texts;
 SELECT regexp_replace(t, '[aeiou]', '*', 'g'), regexp_replace(t, 'l', 'X', 4), regexp_replace(t, '(.)(.)', '\2\1'), regexp_replace(t, 'L', 'x', 1, 2, 'i') FROM texts ORDER BY id;
