@@ -27,7 +27,6 @@ CLASSIFY = _in(
     "classify.py",
     ("unknown node kinds pass", "if rule is None:", "if False:"),
     ("SELECT INTO passes", 'if message.HasField("into_clause"):', "if False:"),
-    ("row locks pass", "if message.locking_clause:", "if False:"),
     ("writes in WITH pass", 'if not message.ctequery.HasField("select_stmt"):', "if False:"),
     ("no rule for functions", '"FuncCall": _function,', '"FuncCall": lambda message, facts: None,'),
     ("no rule for operators", '"A_Expr": _operator,', '"A_Expr": lambda message, facts: None,'),
