@@ -197,6 +197,7 @@ def type_schemas(catalog: ClassCatalog) -> Mapping[str, str]:
         definition.name: definition.schema
         for by_oid in catalog.types.values()
         for definition in by_oid.values()
+        if not definition.is_row_type  # as a cast it would bring a table's hidden columns
     }
 
 
