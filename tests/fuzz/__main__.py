@@ -8,8 +8,8 @@ import sys
 import time
 
 from tests.fuzz.fixture import world
-from tests.fuzz.generator import Generator
 from tests.fuzz.oracle import Oracle, Tally
+from tests.fuzz.shapes import Shapes
 from tests.servers.postgres import running
 
 STATEMENTS_PER_WORLD = 4_000  # then new data under the next seed
@@ -44,7 +44,8 @@ def _is_over(tally: Tally, deadline: float, statements: int | None) -> bool:
 
 def _run(oracle: Oracle, seed: int, deadline: float, statements: int | None) -> None:
     source = random.Random(seed)
-    generator = Generator(source)
+    generator = Shapes(source)
+    generator.has_json = oracle.world.source.server_version >= 160_000
     told = time.monotonic()
     try:
         for _ in range(STATEMENTS_PER_WORLD):
