@@ -53,9 +53,9 @@ CLASSIFY = _in(
 BIND = _in(
     "bind.py",
     (
-        "a WITH name is in force inside its own query",
-        "query = self.query(node, parent, scope)\n",
-        "scope.bound.setdefault(expression.ctename, None)\n            query = self.query(node, parent, scope)\n",
+        "a WITH name is in force outside its query",
+        "scope = CteScope(ctes)\n        bound: list[Cte] = []",
+        "scope = ctes\n        bound: list[Cte] = []",
     ),
     ("ORDER BY never names an output", "if name is None or name not in outputs:", "if True:"),
     (
@@ -94,7 +94,6 @@ SCOPING = (
             "(node.where_clause, node.having_clause)",
             "(node.where_clause,)",
         ),
-        ("rows of VALUES are no expressions", "for row in node.values_lists:", "for row in ():"),
         ("join conditions are no expressions", "    found += select.join_conditions\n", ""),
     ),
 )
@@ -164,7 +163,7 @@ SAFETY = _in(
         "            case _:\n                return True\n\n    def _is_safe_reference",
     ),
     (
-        "regular expressions are safe",
+        "comparisons with arrays are safe",
         "                return name in COMPARISONS and self._is_safe_array_comparison(name, left, right)",
         "                return True",
     ),
