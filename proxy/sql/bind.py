@@ -44,10 +44,6 @@ from proxy.sql.scope import (
 Resolve = Callable[[str, str], VisibleRelation | None]  # (schema or "", name) -> what it is
 Locate = Callable[[int], int]  # byte location -> character position
 
-# A VALUES list with more rows is not looked through for its types: it is joined above a fence
-# instead.
-VALUES_ROWS_TYPED_MAX = 1_000
-
 
 def bind(
     node: tree.Node, resolve: Resolve, locate: Locate = lambda location: location + 1
@@ -139,7 +135,6 @@ class Binder:
         width = len(select.node.values_lists[0].list.items)
         select.labels = [f"column{number}" for number in range(1, width + 1)]
         rows = [row.list.items for row in select.node.values_lists]
-        rows = rows if len(rows) <= VALUES_ROWS_TYPED_MAX else []
         select.outputs = [
             Output(name=name, values=tuple(row[position] for row in rows))
             for position, name in enumerate(select.labels)

@@ -28,7 +28,10 @@ class Collations(Types):
 
     def has_one_collation(self, nodes: Iterable[tree.Node]) -> bool:
         """Whether at most one collation beside the default takes part, a deterministic one."""
-        return agree([column for node in nodes for column in self.columns_in(node)])
+        given = list(nodes)
+        columns = [column for node in given for column in self.columns_in(node)]
+        has_name = any(self.type_of(node) == NAME_OID for node in given)
+        return agree(columns, has_name=has_name)
 
     def columns_in(self, node: tree.Node) -> list[Column]:
         found: dict[int, Column] = {}
@@ -58,7 +61,7 @@ class Collations(Types):
         return list({id(column): column for column in found}.values())
 
 
-def agree(columns: list[Column]) -> bool:
+def agree(columns: list[Column], *, has_name: bool = False) -> bool:
     """Whether all are deterministic and no two collations meet: else a comparison of texts raises,
     and only when a row reaches it (PostgreSQL documentation, section 24.2.1)."""
     found = {
@@ -66,6 +69,6 @@ def agree(columns: list[Column]) -> bool:
         for column in columns
         if column.collation is not None or column.type_kind == "d"
     }
-    if any(column.base_type_oid == NAME_OID for column in columns):
+    if has_name or any(column.base_type_oid == NAME_OID for column in columns):
         found.add(("C", 0))
     return len(found) <= 1 and all(column.is_deterministic for column in columns)

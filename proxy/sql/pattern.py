@@ -18,6 +18,8 @@ a support function and are refused. Source: `src/backend/utils/adt/like_support.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from postgast import pg_query_pb2 as pb
 
 from proxy.faults import DeniedFault, Fault, UnsupportedFault
@@ -25,6 +27,8 @@ from proxy.sql import tree
 from proxy.sql.classification import literals
 
 PATTERN_OPERATORS = frozenset({"~~", "~~*", "!~~", "!~~*"})
+_TEXT_OIDS = frozenset({25, 1043})
+_TEXT_NAMES = frozenset({"text", "varchar"})  # `name` cuts at 63 bytes, `char` strips blanks
 PATTERN_FUNCTIONS = frozenset(
     f"{prefix}{name}"
     for prefix in ("", "not")
@@ -37,7 +41,7 @@ PATTERN_FUNCTIONS = frozenset(
 )  # fmt: skip
 
 
-def settle_patterns(node: tree.Node) -> frozenset[int]:
+def settle_patterns(node: tree.Node, parameter_oids: Sequence[int] = ()) -> frozenset[int]:
     """Make every pattern below `node` safe to plan, in place; returns the parameters (1-based) that
     must be well-formed patterns when they are bound.
 
@@ -53,7 +57,7 @@ def settle_patterns(node: tree.Node) -> frozenset[int]:
             if message.kind in (pb.AEXPR_OP_ANY, pb.AEXPR_OP_ALL):
                 _settle_array(message.rexpr)
             else:
-                _settle_one(message.rexpr, parameters)
+                _settle_one(message.rexpr, parameters, parameter_oids)
         elif message.DESCRIPTOR.name == "SubLink" and _is_over_rows(message):
             raise UnsupportedFault(
                 "LIKE ANY (subquery) is not supported", hint="Use LIKE ANY (ARRAY(SELECT …))."
@@ -73,10 +77,12 @@ def _is_pattern_match(message: tree.Node) -> bool:
     return is_operator and message.name[-1].string.sval in PATTERN_OPERATORS
 
 
-def _settle_one(pattern: tree.Node, parameters: set[int]) -> None:
+def _settle_one(pattern: tree.Node, parameters: set[int], parameter_oids: Sequence[int]) -> None:
     literal = _literal(pattern)
-    if pattern.HasField("param_ref"):
-        parameters.add(pattern.param_ref.number)
+    number = pattern.param_ref.number
+    is_text = 1 <= number <= len(parameter_oids) and parameter_oids[number - 1] in _TEXT_OIDS
+    if pattern.HasField("param_ref") and is_text:
+        parameters.add(number)
     elif literal is None or not _is_well_formed(literal):
         _wrap(pattern)
 
@@ -93,20 +99,24 @@ def _settle_array(array: tree.Node) -> None:
 
 
 def _literal(node: tree.Node) -> str | None:
-    """The text of a string literal, cast to a type of text or not."""
-    while node.HasField("type_cast") and not node.type_cast.type_name.typmods:
+    """The text of a string literal, bare or cast to a type that keeps every character of it."""
+    if node.HasField("type_cast"):
+        kind = node.type_cast.type_name
+        if tree.names(kind.names)[-1] not in _TEXT_NAMES or kind.typmods or kind.array_bounds:
+            return None
         node = node.type_cast.arg
     return str(node.a_const.sval.sval) if node.a_const.HasField("sval") else None
 
 
 def _is_well_formed(text: str) -> bool:
-    """Whether the pattern cannot raise; one of very many wildcards may, and is wrapped.
+    """Whether the pattern cannot raise as text, and means the same as bytea.
 
+    One of very many wildcards may raise, and a backslash is read once more by bytea's input.
     Raises: Fault 22025 for one that ends within an escape.
     """
     if (len(text) - len(text.rstrip("\\"))) % 2:
         raise Fault("LIKE pattern must not end with escape character", sqlstate="22025")
-    return literals.is_well_formed_like_pattern(text)
+    return "\\" not in text and literals.is_well_formed_like_pattern(text)
 
 
 def _wrap(node: tree.Node) -> None:

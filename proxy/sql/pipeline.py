@@ -80,7 +80,7 @@ def _rewrite(
 ) -> Guarded:
     node = tree.copy(classified.query)
     settle(node, facts, type_schemas(catalog), relations=catalog.relations)
-    patterns = settle_patterns(node)
+    patterns = settle_patterns(node, parameter_oids)
     bound = bind(
         node, resolver(catalog, facts.schemas, facts.database), classified.statement.position
     )

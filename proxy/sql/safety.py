@@ -38,6 +38,7 @@ from proxy.sql.scope import (
     SetOperation,
 )
 
+VARCHAR_OID = 1043
 _TIMES = {
     pb.SVFOP_CURRENT_DATE, pb.SVFOP_CURRENT_TIME, pb.SVFOP_CURRENT_TIMESTAMP, pb.SVFOP_LOCALTIME,
     pb.SVFOP_LOCALTIMESTAMP,
@@ -275,7 +276,7 @@ class Safety(Collations):
         if not self.has_one_collation([left]):
             return False
         if right.HasField("param_ref"):  # its value is checked at Bind (`pattern`)
-            return self.parameter_type(right.param_ref.number) in TEXTS
+            return self.parameter_type(right.param_ref.number) in (TEXT_OID, VARCHAR_OID)
         if not right.HasField("a_const") or not right.a_const.HasField("sval"):
             return False
         return literals.is_well_formed_like_pattern(right.a_const.sval.sval)

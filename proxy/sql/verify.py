@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 from postgast import pg_query_pb2 as pb
 
-from proxy.faults import Fault, InternalFault
+from proxy.faults import Fault, InternalFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.guard import GuardedRelation, Rewritten
@@ -54,7 +54,10 @@ def verify(rewritten: Rewritten) -> Verified:
     try:
         statements = tree.parse_tree(rewritten.sql).stmts
     except Fault as fault:
-        raise InternalFault(f"the printed statement does not parse: {fault.message}") from None
+        # A form that the printer gets wrong: never run, and the client may write it otherwise.
+        raise UnsupportedFault(
+            "this statement cannot be printed exactly", detail=fault.message
+        ) from None
     if len(statements) != 1 or not statements[0].stmt.HasField("select_stmt"):
         raise InternalFault("the printed statement is not one query")
     again = tree.strip_locations(statements[0].stmt.select_stmt)

@@ -61,6 +61,11 @@ def test_no_fence_where_nothing_unsafe_can_reach_a_hidden_row(sql: str) -> None:
         " HAVING i.sku::int + max(o.id) = 3)",
         "SELECT id FROM orders o WHERE id = 2 AND EXISTS (SELECT 1 FROM (VALUES (o.amount), (1.5::float8))"
         " v(x) WHERE v.x IS NOT NULL)",
+        "SELECT id FROM orders o WHERE id = 2 AND EXISTS (SELECT 1 FROM (VALUES (o.amount), (1.5::float8)"
+        + ", (1)" * 1_001
+        + ") v(x) WHERE v.x IS NOT NULL)",
+        "SELECT german FROM texts WHERE current_user < german",
+        "SELECT german FROM texts WHERE german = 'x'::name",
         "SELECT id FROM orders WHERE id = 2 AND ARRAY(SELECT x FROM (VALUES (ARRAY['a'])) v(x)) IS NULL",
         "SELECT id FROM orders o WHERE id = 2 AND 5 IN (SELECT count(*) OVER w FROM items a"
         " WINDOW w AS (ORDER BY a.line ROWS BETWEEN -1 PRECEDING AND CURRENT ROW))",

@@ -13,7 +13,7 @@ from tests.servers.postgres import Server
 
 def settled(condition: str) -> tuple[str, frozenset[int]]:
     node = tree.parse_tree(f"SELECT 1 FROM t WHERE {condition}").stmts[0].stmt.select_stmt
-    parameters = settle_patterns(node)
+    parameters = settle_patterns(node, (25, 1043, 17))
     return tree.print_tree(node).split(" WHERE ")[1], parameters
 
 
@@ -25,6 +25,9 @@ def settled(condition: str) -> tuple[str, frozenset[int]]:
         ("a NOT LIKE $1", "a NOT LIKE $1", {1}),
         ("a ~~ $2 AND b LIKE $1", "a ~~ $2 AND b LIKE $1", {1, 2}),
         ("a LIKE 'x' || '%'", "a LIKE (SELECT 'x' || '%')", set()),
+        ("a LIKE $3", "a LIKE (SELECT $3)", set()),
+        ("a LIKE 'x\\_%'", "a LIKE (SELECT E'x\\\\_%')", set()),
+        ("a LIKE 'x'::name", "a LIKE (SELECT 'x'::name)", set()),
         ("a LIKE b", "a LIKE (SELECT b)", set()),
         ("a LIKE q.p || '%'", "a LIKE (SELECT q.p || '%')", set()),
         ("a LIKE lower($1)", "a LIKE (SELECT lower($1))", set()),
