@@ -304,11 +304,6 @@ VERIFY = _in(
         "if plain is None:\n            return True\n        if self.expected[plain] <= 0:",
     ),
     (
-        "guards may occur too often",
-        "if plain is None or self.expected[plain] <= 0:",
-        "if plain is None:",
-    ),
-    (
         "any function may run",
         "if not verdict.is_allowed or (names[0] != verdict.schema and not is_side_by_side):",
         "if False:",
