@@ -9,11 +9,13 @@ that own their redaction: it removes values by key name and anything shaped like
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Literal, TextIO
+from io import TextIOBase
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
@@ -60,6 +62,26 @@ class Latency:
         return self.parse_ms + self.decide_ms + self.source_ms + self.relay_ms
 
 
+class _Stream(TextIOBase):
+    """Where lines go: `stream`, or whatever standard error is at the time of each line.
+
+    A reader of the log that goes away (a closed pipe, a full disk) must not fail the work that the
+    line tells of, so errors of the stream are dropped together with the line.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            (self._stream or sys.stderr).write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            (self._stream or sys.stderr).flush()
+
+
 def configure(level: Level, format: Format, stream: TextIO | None = None) -> None:
     """Set up structlog for the whole process. `stream` defaults to standard error."""
     renderer: structlog.typing.Processor = (
@@ -80,7 +102,7 @@ def configure(level: Level, format: Format, stream: TextIO | None = None) -> Non
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVEL_NUMBERS[level]),
-        logger_factory=structlog.PrintLoggerFactory(file=stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Stream(stream))),
         cache_logger_on_first_use=False,
     )
 

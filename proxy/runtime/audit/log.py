@@ -343,9 +343,9 @@ class AuditLog:
         if self._failure is not None:
             return
         self._failure = error
-        _logger.error("audit log failed: new work is refused", error=str(error))
         if self._probing is None and not self._is_closed:
             self._probing = spawn(self._probe(), "audit probe")
+        _logger.error("audit log failed: new work is refused", error=str(error))
 
     async def _probe(self) -> None:
         """Try until the log can be written again."""

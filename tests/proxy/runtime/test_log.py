@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
-from collections.abc import Iterator
+import os
 from typing import Any
 
 import pytest
@@ -14,12 +15,6 @@ from policies.secret import Secret
 from proxy.runtime.log import REDACTED, Latency, configure, decision, drop_secrets, is_secret_key
 
 TOKEN = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 def _line(**facts: Any) -> dict[str, Any]:
@@ -122,3 +117,26 @@ def test_a_line_stays_one_line() -> None:
     configure("info", "json", stream)
     structlog.get_logger().info("a\nb", text="c\r\nd")
     assert len(stream.getvalue().splitlines()) == 1
+
+
+def test_a_stream_that_is_closed_or_broken_fails_nobody() -> None:
+    stream = io.StringIO()
+    configure("info", "json", stream)
+    stream.close()
+    structlog.get_logger().error("lost")
+
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "w", buffering=1) as broken:
+        configure("info", "console", broken)
+        structlog.get_logger().error("lost")
+        # What is left in the buffer would fail at close: nobody is left to read it.
+        with contextlib.suppress(BrokenPipeError):
+            broken.close()
+
+
+def test_standard_error_is_the_one_of_the_moment(capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.redirect_stderr(io.StringIO()):
+        configure("info", "json")
+    structlog.get_logger().info("here")
+    assert "here" in capsys.readouterr().err
