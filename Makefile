@@ -29,9 +29,7 @@ demo: $(VENV)/.runtime ## the sample company behind the gate, on this machine; C
 test: ## everything: set-up, real servers, all tests
 	@$(PHASE) set-up $(MAKE) --no-print-directory install
 	@$(PHASE) servers $(BIN)/python -m tests.servers install
-	@$(PHASE) tests $(BIN)/python -m pytest --ignore=tests/proxy/demo $(TEST_ARGUMENTS)
-	@# In a process of its own, as a person has it: run after everything else it did not come up.
-	@$(PHASE) demonstration $(BIN)/python -m pytest tests/proxy/demo $(TEST_ARGUMENTS)
+	@$(PHASE) tests $(BIN)/python -m pytest $(TEST_ARGUMENTS)
 
 lint: install ## ruff check, ruff format --check, mypy --strict
 	@$(BIN)/ruff check
