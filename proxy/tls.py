@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Literal
 
 from proxy.faults import ConnectionFault
 
@@ -21,17 +22,22 @@ FIRST_BYTE = 0x16
 """A TLS handshake record (RFC 8446 §5.1). No Postgres startup packet of legal length begins with
 it."""
 
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
 _PLAINTEXT_BYTES = 65536
 """Read size: a few TLS records of 16 KiB at once."""
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A server context for TLS 1.2 and later from PEM files (certificate chain, private key).
+def server_context(
+    certificate: Path, key: Path, *, minimum_version: Literal["1.2", "1.3"] = "1.2"
+) -> ssl.SSLContext:
+    """A server context from PEM files (certificate chain, private key), for `minimum_version` of
+    TLS and later.
 
     Raises OSError or ssl.SSLError when the files cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = _VERSIONS[minimum_version]
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols([ALPN])
     context.load_cert_chain(certificate, key)

@@ -236,5 +236,7 @@ def _listener(
         reception,
         sources,
         database=database_name(configuration),
-        tls_context=None if tls is None else server_context(tls.certificate, tls.key),
+        tls_context=None
+        if tls is None
+        else server_context(tls.certificate, tls.key, minimum_version=tls.minimum_version),
     )

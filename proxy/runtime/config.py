@@ -13,6 +13,7 @@ import hashlib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -63,7 +64,6 @@ __all__ = [
 ]
 
 _Wrong = Callable[[str, str], None]
-_SECTIONS = ("identity", "policies", "sources", "audit", "listen", "limits", "shadow", "log")
 _SOURCE_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -86,8 +86,7 @@ def loads(content: bytes, path: Path, *, is_demonstration: bool = False) -> Conf
     if builder.problems:
         raise ConfigurationError(builder.problems)
     assert isinstance(built, Configuration)
-    sections = {name: getattr(built, name) for name in _SECTIONS}
-    return Configuration(**sections, file=path, version=hashlib.sha256(content).hexdigest())
+    return replace(built, file=path, version=hashlib.sha256(content).hexdigest())
 
 
 def is_loopback(host: str) -> bool:

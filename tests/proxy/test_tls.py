@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -15,8 +16,10 @@ from tests.servers.certificate import write
 class Client:
     """The other end, over memory buffers."""
 
-    def __init__(self, protocols: list[str]) -> None:
+    def __init__(self, protocols: list[str], newest: ssl.TLSVersion | None = None) -> None:
         context = ssl.create_default_context()
+        if newest is not None:
+            context.maximum_version = newest
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if protocols:
             context.set_alpn_protocols(protocols)
@@ -74,6 +77,19 @@ def test_direct_tls_without_the_protocol_is_refused(
 ) -> None:
     with pytest.raises(ConnectionFault):
         Client(protocols).shake(TlsLayer(context, is_direct=True))
+
+
+def test_the_oldest_version_is_as_configured(tmp_path: Path) -> None:
+    cases: tuple[tuple[Literal["1.2", "1.3"], bool], ...] = (("1.2", False), ("1.3", True))
+    for minimum, is_refused in cases:
+        context = server_context(*write(tmp_path), minimum_version=minimum)
+        client = Client([], newest=ssl.TLSVersion.TLSv1_2)
+        if is_refused:
+            with pytest.raises(ConnectionFault):
+                client.shake(TlsLayer(context, is_direct=False))
+        else:
+            client.shake(TlsLayer(context, is_direct=False))
+            assert client.end.version() == "TLSv1.2"
 
 
 def test_garbage_is_a_fault(context: ssl.SSLContext) -> None:

@@ -64,8 +64,10 @@ listen:
 limits: {sessions_max: 10, statement_ms_max: 1000}
 shadow: {classes_max: 5, directory: /var/lib/shadow}
 log: {level: debug, format: console}
+mask_keys: [{name: pepper, environment: PEPPER}]
 """,
     )
+    assert [key.name for key in found.mask_keys] == ["pepper"]
     assert found.audit.redact_literals
     assert found.audit.segment_bytes_max == 2_000_000
     assert found.listen.tls is not None
