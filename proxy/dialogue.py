@@ -123,7 +123,7 @@ class Dialogue:
         except ConnectionFault:
             raise
         except Fault as fault:
-            await self._fail(fault)
+            await self._fail(fault, self._extended.text_of(event))
             if not is_query and not isinstance(event, Sync):
                 self._connection.protocol.skip_until_sync()
                 return
@@ -132,14 +132,19 @@ class Dialogue:
 
     async def _malformed(self, violation: MalformedMessage) -> None:
         """A message whose body is wrong: an ERROR, as Postgres answers it, and on."""
-        await self._fail(Fault(violation.message, sqlstate=violation.sqlstate))
+        await self._fail(Fault(violation.message, sqlstate=violation.sqlstate), "")
         if violation.message_type == _QUERY_TYPE:
             self._ready()
         else:
             self._connection.protocol.skip_until_sync()
 
-    async def _fail(self, fault: Fault) -> None:
-        """Tell an error, and let it end or spoil the transaction."""
+    async def _fail(self, fault: Fault, text: str) -> None:
+        """Tell an error, once it is on record, and let it end or spoil the transaction. `text` is
+        what was asked."""
+        try:
+            await self._gate.note_refusal(self._workspace, text, fault)
+        except Fault as unrecorded:  # the log's own: a refusal that is not on record is not told
+            fault = unrecorded
         self._tell_notices()
         self._connection.write(error_message(fault).encode())
         self._session.transaction.fail()

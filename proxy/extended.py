@@ -29,7 +29,16 @@ from proxy.wire.backend import (
     PortalSuspended,
     RowDescription,
 )
-from proxy.wire.frontend import Bind, Close, Describe, Execute, Flush, FrontendMessage, Parse
+from proxy.wire.frontend import (
+    Bind,
+    Close,
+    Describe,
+    Execute,
+    Flush,
+    FrontendMessage,
+    Parse,
+    Query,
+)
 from proxy.workspace import Portal, Prepared, Workspace
 
 STATEMENT = b"S"
@@ -64,6 +73,19 @@ class Extended:
                 self._connection.flush()
             case _:
                 raise ConnectionFault("unexpected message")
+
+    def text_of(self, message: FrontendMessage) -> str:
+        """The statement that a message is about, for records; empty where there is none."""
+        prepared: Prepared | None = None
+        match message:
+            case Query(sql) | Parse(_, sql):
+                return sql
+            case Bind(statement=name) | Describe(kind=b"S", name=name):
+                prepared = self._workspace.statements.find(name)
+            case Describe(name=name) | Execute(portal=name):
+                portal = self._workspace.portals.find(name)
+                prepared = None if portal is None else portal.prepared
+        return "" if prepared is None else prepared.statement.text
 
     async def _parse(self, message: Parse) -> None:
         self._check_name(message.statement)

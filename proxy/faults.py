@@ -44,6 +44,8 @@ class Fault(Exception):
         self.detail = detail
         self.hint = hint
         self.position = position
+        self.is_on_record = False
+        """Whether the audit log has it already, as a refusal or as the outcome of a statement."""
 
     def shifted(self, characters: int) -> Fault:
         """Move the position by `characters`: from one statement's text to the whole query

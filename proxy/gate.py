@@ -27,6 +27,7 @@ from proxy.phases import Phase, Phases
 from proxy.record import Recorder, tell_decision
 from proxy.rows import encode_rows, notice_message
 from proxy.run import Run, run_catalog, run_source
+from proxy.runtime.audit import AuditFault
 from proxy.sources.base import Arguments
 from proxy.sql import tree
 from proxy.sql.parameter import refuse_parameters
@@ -36,6 +37,9 @@ from proxy.wire.backend import FieldDescription
 from proxy.workspace import Portal, Prepared, Workspace
 
 STALE = "cached plan must not change result type"
+
+_STATE = frozenset({"25P02", "26000", "34000"})
+"""A failed transaction, a statement or cursor that is not there: nothing was asked of anybody."""
 
 
 class Gate:
@@ -135,8 +139,19 @@ class Gate:
         await self._recorder.refused(
             session, text, fault, self._decider.revision, trace_id=asked.trace_id
         )
+        fault.is_on_record = True
         latency = asked.take_phases().latency()
         tell_decision(session, "refused", latency, sqlstate=fault.sqlstate)
+
+    async def note_refusal(self, workspace: Workspace, text: str, fault: Fault) -> None:
+        """Put on record what is about to be told and no step before has recorded (I6): `text` is
+        the statement it answers. Raises AuditFault, to be told instead.
+
+        Left out are the log's own failure, and what only says where a session stands.
+        """
+        if fault.is_on_record or fault.sqlstate in _STATE or isinstance(fault, AuditFault):
+            return
+        await self._refuse(workspace, workspace, text, fault)
 
     # Running
 
@@ -221,16 +236,15 @@ class Gate:
         node = statement.node
         if workspace.statements.find(node.name) is not None:
             raise Fault(f'prepared statement "{node.name}" already exists', sqlstate="42P05")
-        oids = await self._type_oids(workspace, node.argtypes)
+        oids = await self._type_oids(workspace, statement)
         query = inner_statement(statement)
-        if query.kind is not Kind.QUERY:
-            raise UnsupportedFault("PREPARE accepts queries only")
         prepared = await self.prepare(workspace, query, name=node.name, declared_oids=oids)
         workspace.statements.add(node.name, prepared)
 
-    async def _type_oids(self, workspace: Workspace, types: Sequence[tree.Node]) -> tuple[int, ...]:
+    async def _type_oids(self, workspace: Workspace, statement: Statement) -> tuple[int, ...]:
         """OIDs of PREPARE's types, found as the columns of a query that is decided like any
         other."""
+        types = statement.node.argtypes
         if not types:
             return ()
         probe = tree.select()
@@ -238,7 +252,11 @@ class Gate:
             null = pb.TypeCast(arg=tree.null(), type_name=one.type_name)
             probe.target_list.append(tree.target(pb.Node(type_cast=null)))
         (query,) = parse(tree.print_tree(probe))
-        decided = await self._decider.decide(workspace.session, query, ())
+        try:
+            decided = await self._decider.decide(workspace.session, query, ())
+        except Fault as fault:
+            fault.position = None  # it points into our own text
+            raise
         return tuple(one.type_oid for one in decided.fields or ())
 
     async def _execute_by_name(

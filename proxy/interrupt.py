@@ -82,7 +82,9 @@ class Interrupter:
                 raise
             if isinstance(error, Fault) and error.sqlstate != QUERY_CANCELED:
                 raise
-            raise Fault(self._reason.value, sqlstate=QUERY_CANCELED) from error
+            told = Fault(self._reason.value, sqlstate=QUERY_CANCELED)
+            told.is_on_record = isinstance(error, Fault) and error.is_on_record
+            raise told from error
         finally:
             timer.cancel()
             self._scope = None

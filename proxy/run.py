@@ -50,6 +50,8 @@ class Run:
         if self.is_over:
             return
         self.is_over = True
+        if failure is not None:
+            failure.is_on_record = True
         latency = self.phases.latency()
         await self.recorder.ended(
             self.intent,
