@@ -252,6 +252,8 @@ class _Placing:
                 keys += [order.sort_by.node for order in message.agg_order]
                 if message.agg_distinct:
                     keys += message.args
+            elif message.DESCRIPTOR.name == "JsonAggConstructor":  # JSON_ARRAYAGG(… ORDER BY …)
+                keys += [order.sort_by.node for order in message.agg_order]
             if not all(self._is_harmless_expression(key, select) for key in keys):
                 return False
         return True

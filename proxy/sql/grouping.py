@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from proxy.faults import UnsupportedFault
 from proxy.sql import tree
-from proxy.sql.level import is_aggregate
+from proxy.sql.level import is_aggregate, is_json_aggregate
 from proxy.sql.scope import Bound, Entry, Item, ItemKind, Output, Ref, RefKind, Select
 
 # Built-in types without an equality operator cannot stand in GROUP BY.
@@ -98,6 +98,8 @@ def _ungrouped_references(bound: Bound, select: Select) -> list[Ref]:
                 found.append(ref)
         elif message.DESCRIPTOR.name == "FuncCall" and is_aggregate(message):
             stack.extend(reversed(message.args if message.agg_within_group else ()))
+        elif is_json_aggregate(message):
+            continue
         else:
             stack.extend(reversed(tree.children(message)))
     return found

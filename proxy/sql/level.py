@@ -87,7 +87,7 @@ def contains_aggregate(
         name = message.DESCRIPTOR.name
         if name in _QUERIES:
             continue
-        if name == "FuncCall" and message.HasField("over"):
+        if _is_window(message):
             if or_window:
                 return True
         elif _is_of_level(message, select, refs):
@@ -98,6 +98,13 @@ def contains_aggregate(
 
 _QUERIES = frozenset({"SubLink", "JsonArrayQueryConstructor"})
 _JSON_AGGREGATES = frozenset({"JsonObjectAgg", "JsonArrayAgg"})
+
+
+def _is_window(message: tree.Node) -> bool:
+    name = message.DESCRIPTOR.name
+    if name in _JSON_AGGREGATES:
+        return bool(message.constructor.HasField("over"))
+    return name == "FuncCall" and bool(message.HasField("over"))
 
 
 def _is_of_level(call: tree.Node, select: Select, refs: Mapping[int, Ref]) -> bool:
@@ -111,6 +118,11 @@ def _is_of_level(call: tree.Node, select: Select, refs: Mapping[int, Ref]) -> bo
         if message.DESCRIPTOR.name == "ColumnRef"
     ]
     return not found or any(ref is not None and ref.select is select for ref in found)
+
+
+def is_json_aggregate(message: tree.Node) -> bool:
+    """Whether a message is JSON_ARRAYAGG or JSON_OBJECTAGG, not as a window function."""
+    return message.DESCRIPTOR.name in _JSON_AGGREGATES and not _is_window(message)
 
 
 def is_aggregate(call: tree.Node) -> bool:

@@ -78,6 +78,7 @@ JSON_SHAPES = (
     "SELECT JSON_ARRAY(SELECT {text:b} FROM items b WHERE {bool:b} ORDER BY b.id) FROM orders a WHERE a.id < 9",
     "SELECT a.note FROM orders a GROUP BY a.note HAVING a.note::int + length(JSON_ARRAY(SELECT max(b.id) FROM items b)::text) > 7",
     "SELECT JSON_ARRAYAGG({text} ORDER BY {int}, {text}) FROM orders a",
+    "SELECT a.qty, JSON_ARRAYAGG(a.id ORDER BY a.note::int, a.id) FROM orders a WHERE {bool} GROUP BY a.qty",
     "SELECT JSON_OBJECTAGG(a.id: {text}) FROM orders a WHERE a.id = 3",
     "SELECT a.id FROM orders a WHERE {text} IS JSON OBJECT",
 )  # fmt: skip
