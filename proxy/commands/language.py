@@ -7,19 +7,23 @@ module of this package that runs it, as text.
 from __future__ import annotations
 
 import argparse
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-from proxy.commands.outcome import EXIT_CODES
+from proxy.commands.grammar import (
+    Subcommands,
+    add_command,
+    add_configuration,
+    add_group,
+    add_json,
+    add_looking,
+    add_state,
+    epilog,
+)
 from proxy.demo.state import default_directory
 
-CONFIGURATION_DEFAULT: Final = Path("sallyport.yaml")
 PROGRAM: Final = "sallyport"
-
-# What argparse gives for adding subcommands has no public name.
-Subcommands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def language(environment: Mapping[str, str]) -> argparse.ArgumentParser:
@@ -27,7 +31,7 @@ def language(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog=PROGRAM,
         description="The gate between AI agents and your data.",
-        epilog=_epilog(
+        epilog=epilog(
             "sallyport demo                                   look at it, on this machine\n"
             "sallyport catalog import --source main           begin a policy from a live schema\n"
             "sallyport check                                  is everything right, before it runs\n"
@@ -50,75 +54,8 @@ def language(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     return root
 
 
-def _epilog(examples: str) -> str:
-    return f"examples:\n{textwrap.indent(examples, '  ')}\n\n{EXIT_CODES}"
-
-
-def _command(
-    commands: Subcommands, name: str, module: str, summary: str, explanation: str, examples: str
-) -> argparse.ArgumentParser:
-    """A subcommand that is run by `module` of this package."""
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=textwrap.fill(explanation, 88),
-        epilog=_epilog(examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(module=module)
-    return parser
-
-
-def _group(commands: Subcommands, name: str, summary: str, examples: str) -> Subcommands:
-    """A word that only leads to further subcommands."""
-    parser = commands.add_parser(
-        name,
-        help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
-        epilog=_epilog(examples),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-
-def _add_configuration(parser: argparse.ArgumentParser) -> argparse._ActionsContainer:
-    """`-c`; returns the group, for what may stand in its place."""
-    group = parser.add_mutually_exclusive_group()
-    group.add_argument(
-        "-c",
-        "--configuration",
-        type=Path,
-        default=CONFIGURATION_DEFAULT,
-        metavar="FILE",
-        help="the gate's configuration (default: %(default)s)",
-    )
-    return group
-
-
-def _add_state(parser: argparse.ArgumentParser, state: Path) -> None:
-    parser.add_argument(
-        "--state",
-        type=Path,
-        default=state,
-        metavar="DIRECTORY",
-        help="where the demonstration keeps its files (default: %(default)s)",
-    )
-
-
-def _add_looking(parser: argparse.ArgumentParser, state: Path) -> argparse._ActionsContainer:
-    """Which gate a command looks at: a configuration's, or the demonstration's."""
-    group = _add_configuration(parser)
-    group.add_argument("--demo", action="store_true", help="look at the demonstration's instead")
-    _add_state(parser, state)
-    return group
-
-
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="for scripts: JSON, an object per line")
-
-
 def _demo(commands: Subcommands, state: Path) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         "demo",
         "demo",
@@ -130,7 +67,7 @@ def _demo(commands: Subcommands, state: Path) -> None:
     parser.add_argument(
         "--port", type=int, default=None, metavar="NUMBER", help="default: 15432, or a free one"
     )
-    _add_state(parser, state)
+    add_state(parser, state)
 
 
 def _serve(commands: Subcommands) -> None:
@@ -138,7 +75,7 @@ def _serve(commands: Subcommands) -> None:
         " SIGTERM or Ctrl-C drains and ends it, SIGHUP reads policies and schemas again. It refuses"
         " to run without an identity provider, a policy and an audit log; nothing turns that off."
     )
-    up = _command(
+    up = add_command(
         commands,
         "up",
         "serve",
@@ -146,7 +83,7 @@ def _serve(commands: Subcommands) -> None:
         "Runs everything that the configuration names: today that is the gate." + ending,
         "sallyport up\nsallyport up -c /etc/sallyport/sallyport.yaml",
     )
-    gate = _command(
+    gate = add_command(
         commands,
         "gate",
         "serve",
@@ -155,11 +92,11 @@ def _serve(commands: Subcommands) -> None:
         "sallyport gate -c /etc/sallyport/sallyport.yaml",
     )
     for parser in (up, gate):
-        _add_configuration(parser)
+        add_configuration(parser)
 
 
 def _check(commands: Subcommands, state: Path) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         "check",
         "check",
@@ -169,19 +106,19 @@ def _check(commands: Subcommands, state: Path) -> None:
         " Changes nothing.",
         "sallyport check\nsallyport check -c staging.yaml --json\nsallyport check --demo",
     )
-    _add_looking(parser, state)
+    add_looking(parser, state)
     parser.add_argument("--strict", action="store_true", help="warnings count as problems")
-    _add_json(parser)
+    add_json(parser)
 
 
 def _policy(commands: Subcommands, state: Path) -> None:
-    group = _group(
+    group = add_group(
         commands,
         "policy",
         "test and explain policies",
         "sallyport policy test\nsallyport policy explain --demo --as alice 'table hr.employees'",
     )
-    test = _command(
+    test = add_command(
         group,
         "test",
         "policy_test",
@@ -191,9 +128,9 @@ def _policy(commands: Subcommands, state: Path) -> None:
         "sallyport policy test\nsallyport policy test policies/*.yaml --json",
     )
     test.add_argument("files", type=Path, nargs="*", metavar="POLICY", help="instead of -c's")
-    _add_looking(test, state)
-    _add_json(test)
-    explain = _command(
+    add_looking(test, state)
+    add_json(test)
+    explain = add_command(
         group,
         "explain",
         "policy_explain",
@@ -212,12 +149,12 @@ def _policy(commands: Subcommands, state: Path) -> None:
     who.add_argument(
         "--claims", type=Path, metavar="FILE", help="a token's payload as JSON; - reads it here"
     )
-    _add_looking(explain, state)
-    _add_json(explain)
+    add_looking(explain, state)
+    add_json(explain)
 
 
 def _token(commands: Subcommands, state: Path) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         "token",
         "token",
@@ -231,11 +168,11 @@ def _token(commands: Subcommands, state: Path) -> None:
     parser.add_argument("--as", dest="name", required=True, metavar="NAME", help="the person")
     parser.add_argument("--agent", metavar="NAME", help="who acts on the person's behalf")
     parser.add_argument("--seconds", type=int, metavar="NUMBER", help="lifetime; default: 12 hours")
-    _add_state(parser, state)
+    add_state(parser, state)
 
 
 def _audit(commands: Subcommands, state: Path) -> None:
-    group = _group(
+    group = add_group(
         commands,
         "audit",
         "read the audit log and prove that it is whole",
@@ -243,7 +180,7 @@ def _audit(commands: Subcommands, state: Path) -> None:
         "sallyport audit query saw hr.employees salary --since 2026-01-01 --until 2026-03-31\n"
         "sallyport audit query denied --subject alice",
     )
-    verify = _command(
+    verify = add_command(
         group,
         "verify",
         "audit_verify",
@@ -255,7 +192,7 @@ def _audit(commands: Subcommands, state: Path) -> None:
         "sallyport audit verify --anchors anchors.json",
     )
     verify.add_argument("--anchors", type=Path, metavar="FILE", help="JSON of an earlier run")
-    tail = _command(
+    tail = add_command(
         group,
         "tail",
         "audit_tail",
@@ -266,21 +203,21 @@ def _audit(commands: Subcommands, state: Path) -> None:
     tail.add_argument("-n", "--number", type=int, default=20, help="how many (default: 20)")
     tail.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     for parser in (verify, tail, *_audit_query(group)):
-        _add_looking(parser, state).add_argument(
+        add_looking(parser, state).add_argument(
             "--directory", type=Path, help="look at the logs that lie here instead"
         )
-        _add_json(parser)
+        add_json(parser)
 
 
 def _audit_query(commands: Subcommands) -> list[argparse.ArgumentParser]:
-    group = _group(
+    group = add_group(
         commands,
         "query",
         "ask the log who saw what, and what was denied",
         "sallyport audit query saw hr.employees salary --since 2026-01-01 --until 2026-03-31\n"
         "sallyport audit query denied --subject alice --json",
     )
-    saw = _command(
+    saw = add_command(
         group,
         "saw",
         "audit_query",
@@ -291,7 +228,7 @@ def _audit_query(commands: Subcommands) -> list[argparse.ArgumentParser]:
     )
     saw.add_argument("table", metavar="TABLE")
     saw.add_argument("column", metavar="COLUMN")
-    denied = _command(
+    denied = add_command(
         group,
         "denied",
         "audit_query",
@@ -314,13 +251,13 @@ def _audit_query(commands: Subcommands) -> list[argparse.ArgumentParser]:
 
 
 def _catalog(commands: Subcommands, state: Path) -> None:
-    group = _group(
+    group = add_group(
         commands,
         "catalog",
         "look at what a source holds",
         "sallyport catalog import --source main --output policies/main.yaml",
     )
-    parser = _command(
+    parser = add_command(
         group,
         "import",
         "catalog_import",
@@ -341,12 +278,12 @@ def _catalog(commands: Subcommands, state: Path) -> None:
         "--schema", action="append", metavar="NAME", help="only this one; may be repeated"
     )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="a new file")
-    _add_looking(parser, state)
-    _add_json(parser)
+    add_looking(parser, state)
+    add_json(parser)
 
 
 def _completion(commands: Subcommands) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         "completion",
         "completion",
