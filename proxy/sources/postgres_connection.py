@@ -157,12 +157,10 @@ class PostgresConnection:
         portal: str = "",
         is_text_about_visible_data: bool = False,
     ) -> PostgresRowStream:
-        await self._come_to_run()
-        if len(self._portals) >= PORTALS_MAX:
-            raise LimitFault(f"too many open portals: limit PORTALS_MAX ({PORTALS_MAX}) reached")
-        opened = Opening(self.backend, fragment, arguments, result_formats, portal)
+        if row_max or portal or not fragment.leaves_nothing:
+            self.backend.touch()
+        opened = await self._lead_to(fragment, arguments, result_formats, portal)
         opened.portal.tells_text = is_text_about_visible_data
-        self._lead_up()
         conversation = self._conversation
         is_synced, step = self._way_to_run(opened.portal, row_max)
         end = SYNC if is_synced else FLUSH
@@ -170,7 +168,7 @@ class PostgresConnection:
         conversation.send(opened.payload + Execute(portal, step).encode() + end)
         stream = await self._open_stream(opened, row_max=row_max, is_synced=is_synced)
         try:
-            self._demand_types(opened.portal, fragment)
+            opened.demand_types(fragment)
         except SourceFault:
             await stream.aclose()
             raise
@@ -185,12 +183,9 @@ class PostgresConnection:
         portal: str,
         is_text_about_visible_data: bool = False,
     ) -> RowDescription | None:
-        await self._come_to_run()
-        if len(self._portals) >= PORTALS_MAX:
-            raise LimitFault(f"too many open portals: limit PORTALS_MAX ({PORTALS_MAX}) reached")
-        opened = Opening(self.backend, fragment, arguments, result_formats, portal)
+        self.backend.touch()
+        opened = await self._lead_to(fragment, arguments, result_formats, portal)
         opened.portal.tells_text = is_text_about_visible_data
-        self._lead_up()
         conversation = self._conversation
         is_synced = conversation.status == IN_TRANSACTION and not conversation.is_held
         self._portals.pop(portal, None)
@@ -205,7 +200,7 @@ class PostgresConnection:
         else:
             conversation.is_owed = False
         self._portals[portal] = opened.portal
-        self._demand_types(opened.portal, fragment)
+        opened.demand_types(fragment)
         return opened.portal.description
 
     async def resume(self, portal: str, row_max: int = 0) -> PostgresRowStream | EmptyRowStream:
@@ -262,6 +257,7 @@ class PostgresConnection:
         if self._conversation.is_held:
             await self.sync()
         await self._come_to_run()
+        self._backend.touch()
         conversation = self._conversation
         # The extended protocol takes one statement only: a second lock on what the verifier has
         # said.
@@ -339,6 +335,21 @@ class PostgresConnection:
         if self._conversation.status == FAILED:
             raise SourceFault("current transaction is aborted", sqlstate="25P02")
 
+    async def _lead_to(
+        self,
+        fragment: Fragment,
+        arguments: Arguments,
+        result_formats: tuple[int, ...],
+        portal: str,
+    ) -> Opening:
+        """Come to rest, and put in front of a portal what it needs; the caller sends at once."""
+        await self._come_to_run()
+        if len(self._portals) >= PORTALS_MAX:
+            raise LimitFault(f"too many open portals: limit PORTALS_MAX ({PORTALS_MAX}) reached")
+        opened = Opening(self.backend, fragment, arguments, result_formats, portal)
+        self._lead_up()
+        return opened
+
     def _lead_up(self) -> None:
         """Put in front of the statement what it needs: settings as the client has them, and behind
         a pooler a transaction around it. Nothing may fail between this and the sending, so that no
@@ -351,12 +362,14 @@ class PostgresConnection:
             self._lead_begin(postgres_command.begin(None, False))
 
     def _lead_begin(self, command: Command) -> None:
+        self._backend.touch()
         payload = Query(command.sql).encode()
         self._conversation.lead(Lead(payload, command.tags, IN_TRANSACTION))
         if self._backend.is_pooled_by_transaction:
             self._backend.lead_local_settings()
 
     async def _command(self, command: Command) -> None:
+        self._backend.touch()
         await self._come_to_rest()
         await self._conversation.command(command)
 
@@ -463,6 +476,7 @@ class PostgresConnection:
         return edit_error(error.fields) if portal is None else fault_of(error, portal)
 
     async def _after_failure(self) -> None:
+        self._backend.touch()
         if self._is_wrapped:
             await self._unwrap(ROLLBACK)
         if self.status == IDLE:
@@ -475,19 +489,6 @@ class PostgresConnection:
 
     def _ending(self) -> Ending:
         return Ending(self._backend.cancel, self._after_stream, self._after_failure)
-
-    def _demand_types(self, portal: Portal, fragment: Fragment) -> None:
-        """The client was told other types than these: never new ones silently (pitfall 24)."""
-        if fragment.result_oids is None:
-            return
-        fields = () if portal.description is None else portal.description.fields
-        given = [field.type_oid for field in fields]
-        wanted = fragment.result_oids
-        if len(given) != len(wanted) or any(
-            w not in (0, g) for w, g in zip(wanted, given, strict=True)
-        ):
-            self._backend.statements.forget(portal.statement)
-            raise SourceFault("cached plan must not change result type", sqlstate="0A000")
 
     async def _expect(self, expected: type[BackendMessage]) -> None:
         message = await self._conversation.read()

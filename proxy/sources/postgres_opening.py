@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from policies.claims import ClaimType, to_text
-from proxy.faults import InternalFault, LimitFault
+from proxy.faults import InternalFault, LimitFault, SourceFault
 from proxy.sources.base import TEXT_FORMAT, Arguments
 from proxy.sources.postgres_backend import PostgresBackend
 from proxy.sources.postgres_portal import Portal
@@ -73,6 +73,23 @@ class Opening:
         elif statement.described is not None:
             backend.conversation.channel.expect_columns(len(statement.described.fields))
         self.payload = b"".join(parts)
+        self._backend = backend
+
+    def demand_types(self, fragment: Fragment) -> None:
+        """The client was told other types than these: never new ones silently (pitfall 24).
+
+        Raises SourceFault 0A000.
+        """
+        if fragment.result_oids is None:
+            return
+        portal, wanted = self.portal, fragment.result_oids
+        fields = () if portal.description is None else portal.description.fields
+        given = [field.type_oid for field in fields]
+        if len(given) != len(wanted) or any(
+            w not in (0, g) for w, g in zip(wanted, given, strict=True)
+        ):
+            self._backend.statements.forget(portal.statement)
+            raise SourceFault("cached plan must not change result type", sqlstate="0A000")
 
 
 def _parameters(

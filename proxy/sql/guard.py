@@ -47,12 +47,14 @@ class GuardedRelation:
     """One relation of the statement and the decision that its guard carries out.
 
     `columns_read` are those that the statement uses, in table order, for the audit log.
+    `is_stored`: reading it runs no code of the source, as reading a view or foreign table may.
     """
 
     key: RelationKey
     decision: RelationDecision
     columns_read: tuple[str, ...]
     is_only: bool
+    is_stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,8 @@ class _Guarding:
         replacement = tree.subselect(query, item.name, column_names)
         item.node.Clear()
         item.node.CopyFrom(replacement)
-        self.guards.append(GuardedRelation(item.relation.relation.key, decision, read, is_only))
+        base = item.relation.relation
+        self.guards.append(GuardedRelation(base.key, decision, read, is_only, base.is_stored))
 
     def _guard_query(self, item: Item, decision: RelationDecision, *, is_only: bool) -> tree.Node:
         assert item.relation is not None

@@ -32,6 +32,7 @@ class Fragment:
     `$n+1..` the claims in `claim_slots` order with `claim_values` (None: SQL NULL).
     `result_oids` are the types that the answer must have, 0 for any; None: not checked.
     `row_limit` and `byte_limit` are the policy's caps for this statement, None for none.
+    `leaves_nothing`: proven to leave no state in the connection that runs it (I12).
     """
 
     source: str
@@ -43,6 +44,7 @@ class Fragment:
     copy_format: Literal["text", "csv", "binary"] | None = None
     row_limit: int | None = None
     byte_limit: int | None = None
+    leaves_nothing: bool = False
 
 
 def query_fragment(
@@ -67,6 +69,7 @@ def query_fragment(
         result_oids=None if result_oids is None else tuple(result_oids),
         row_limit=row_limit,
         byte_limit=byte_limit,
+        leaves_nothing=verified.leaves_nothing,
     )
 
 

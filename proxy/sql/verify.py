@@ -29,6 +29,8 @@ from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.guard import GuardedRelation, Rewritten
 
+BUILT_IN_SCHEMA = "pg_catalog"
+
 # No query that only reads has a use for these, whatever else the grammar may bring.
 _FORBIDDEN = frozenset(
     """IntoClause LockingClause RangeTableSample RangeTableFunc XmlExpr XmlSerialize CurrentOfExpr
@@ -44,9 +46,14 @@ _IDENTITY_KEYWORDS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A guarded statement that both locks agree on."""
+    """A guarded statement that both locks agree on.
+
+    `leaves_nothing`: whatever it runs is built in and on the reviewed allow-list, so no state is
+    left in the connection that ran it; neither a function of an extension nor a view is in it.
+    """
 
     rewritten: Rewritten
+    leaves_nothing: bool = False
 
 
 def verify(rewritten: Rewritten) -> Verified:
@@ -66,12 +73,14 @@ def verify(rewritten: Rewritten) -> Verified:
     walk = _Walk(rewritten)
     walk.visit(again, frozenset())
     walk.finish()
-    return Verified(rewritten)
+    is_stored = all(guarded.is_stored for guarded in rewritten.guards)
+    return Verified(rewritten, leaves_nothing=is_stored and walk.is_built_in)
 
 
 class _Walk:
     def __init__(self, rewritten: Rewritten) -> None:
         self.parameter_count = rewritten.parameter_count
+        self.is_built_in = True
         self.expected: Counter[bytes] = Counter()
         self.variants: dict[bytes, bytes] = {}
         slots = {slot.name: number for number, slot in enumerate(rewritten.claim_slots, 1)}
@@ -143,9 +152,14 @@ class _Walk:
             is_side_by_side = names == ("unnest",) and len(message.args) > 1
             if not verdict.is_allowed or (names[0] != verdict.schema and not is_side_by_side):
                 raise InternalFault("a function outside the allow-list was about to be run")
+            self.is_built_in &= verdict.schema == BUILT_IN_SCHEMA
         elif name == "A_Expr" and message.kind == pb.AEXPR_OP:
-            if not CLASSIFICATION.operator(tree.names(message.name)[-1]).is_allowed:
+            operator = CLASSIFICATION.operator(tree.names(message.name)[-1])
+            if not operator.is_allowed:
                 raise InternalFault("an operator outside the allow-list was about to be run")
+            self.is_built_in &= operator.schema == BUILT_IN_SCHEMA
+        elif name == "TypeName" and tree.names(message.names)[0] != BUILT_IN_SCHEMA:
+            self.is_built_in = False  # reading a literal of an extension's type runs its code
         elif name == "ParamRef" and not 1 <= message.number <= self.parameter_count:
             raise InternalFault("a parameter outside the client's own was about to be read")
         elif name == "SQLValueFunction" and message.op in _IDENTITY_KEYWORDS:

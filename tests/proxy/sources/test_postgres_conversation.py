@@ -217,6 +217,7 @@ async def test_only_a_proven_reset_returns_to_the_pool(
 
     async with fake_server(script) as address, started(options_at(address)) as source:
         connection: PostgresConnection = await source.acquire({})
+        connection.backend.touch()
         await connection.release()
         assert ("idle=1" if is_kept else "idle=0 busy=0") in repr(source)
 

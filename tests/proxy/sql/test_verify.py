@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import resources
 
 import pytest
 
 from proxy.faults import InternalFault
 from proxy.sql import tree
+from proxy.sql.allow import AllowList
 from proxy.sql.guard import Rewritten
 from proxy.sql.verify import verify
 from tests.proxy.sql.fixture import guarded
@@ -85,3 +87,59 @@ def test_a_missing_guard_is_refused() -> None:
 
     with pytest.raises(InternalFault, match="missing"):
         verify(replace(made, guards=(*made.guards, made.guards[0])))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*), random() FROM orders WHERE id BETWEEN 1 AND 3",
+        "SELECT note::int[], now() - interval '1 day' FROM orders",
+    ],
+)
+def test_what_is_built_in_leaves_nothing_behind(sql: str) -> None:
+    assert guarded(sql).verified.leaves_nothing
+
+
+def test_a_view_may_run_what_nobody_reviewed() -> None:
+    assert not guarded("SELECT n FROM vp").verified.leaves_nothing
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("i.sku FROM", "ours.touched(i.sku) FROM"),
+        ("i.sku FROM", "(i.sku OPERATOR(ours.<<@>>) i.sku) FROM"),
+        ("i.sku FROM", "i.sku::ours.odd FROM"),
+    ],
+)
+def test_what_an_extension_brings_is_not_trusted(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str
+) -> None:
+    allowed = AllowList()
+    allowed.extend(
+        functions={"touched": "ours"}, operators={"<<@>>": "ours"}, types={"odd": "ours"}
+    )
+    monkeypatch.setattr("proxy.sql.verify.CLASSIFICATION", allowed)
+    assert not verify(tampered(old, new)).leaves_nothing
+    assert verify(rewritten()).leaves_nothing
+
+
+VOLATILE_AND_REVIEWED = {
+    "array_sample", "array_shuffle", "clock_timestamp", "gen_random_uuid", "random",
+    "random_normal", "timeofday", "timezone", "uuidv4", "uuidv7",
+}  # fmt: skip
+"""They draw random numbers or read the clock, and leave nothing behind in the connection."""
+
+
+def test_no_function_that_leaves_a_trace_is_allowed() -> None:
+    """INVARIANT I12: a connection is not reset after what is built in and allowed. Functions that
+    change something are marked volatile (PostgreSQL documentation, 38.7)."""
+    text = resources.files("proxy.sql.classification").joinpath("functions.tsv").read_text()
+    rows = [line.split("\t") for line in text.splitlines()]
+    names = {name: number for number, name in enumerate(rows[0])}
+    found = {
+        row[names["name"]]
+        for row in rows[1:]
+        if row[names["verdict"]] == "allowed" and row[names["volatility"]] == "v"
+    }
+    assert found == VOLATILE_AND_REVIEWED
