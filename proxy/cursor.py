@@ -58,9 +58,10 @@ def declare(workspace: Workspace, portal: Portal) -> Portal:
 
 
 def fields(workspace: Workspace, statement: Statement) -> tuple[FieldDescription, ...] | None:
-    """The columns that FETCH returns; MOVE returns none. Raises Fault 34000."""
-    found = workspace.cursor(statement.node.portalname)
-    return None if statement.node.ismove else found.prepared.fields
+    """The columns that FETCH returns. MOVE returns none, nor does a cursor that is missing."""
+    name = statement.node.portalname
+    found = workspace.portals.find(name) if name else None
+    return None if found is None or statement.node.ismove else found.prepared.fields
 
 
 def row_max(node: tree.Node) -> int:

@@ -165,8 +165,7 @@ class Dialogue:
                 self._connection.send(EmptyQueryResponse())
                 continue
             # A statement alone is a transaction, too: SET LOCAL and its isolation end with it.
-            is_alone = len(statements) == 1 and transaction.block is Block.IDLE
-            transaction.enter_implicit(is_alone=is_alone)
+            transaction.enter_implicit(is_alone=len(statements) == 1)
             await self._run_statement(statement)
         await self._workspace.end_implicit(is_committed=True)
 

@@ -17,7 +17,6 @@ from proxy.gate import Gate
 from proxy.rows import with_formats
 from proxy.sources.base import Arguments
 from proxy.sql.parse import Kind
-from proxy.transaction import Block
 from proxy.wire.backend import (
     BindComplete,
     CloseComplete,
@@ -113,6 +112,7 @@ class Extended:
         self._check_name(message.portal)
         prepared = self._workspace.statements.get(message.statement)
         self._check_block(prepared.statement.kind)
+        prepared = self._gate.bound(self._workspace, prepared)
         if len(message.parameters) != len(prepared.parameter_oids):
             raise Fault(
                 f"bind message supplies {len(message.parameters)} parameters, but prepared"
@@ -161,7 +161,7 @@ class Extended:
         if kind is Kind.EMPTY:
             self._connection.send(EmptyQueryResponse())
             return
-        self._enter_pipeline()
+        self._workspace.session.transaction.enter_implicit(is_alone=True)
         # A negative limit means none, as in Postgres.
         row_max = max(message.row_max, 0)
         async with aclosing(self._gate.run(self._workspace, portal, row_max)) as chunks:
@@ -174,10 +174,6 @@ class Extended:
             self._connection.send(PortalSuspended())
         else:
             self._connection.send(CommandComplete(portal.tag))
-
-    def _enter_pipeline(self) -> None:
-        transaction = self._workspace.session.transaction
-        transaction.enter_implicit(is_alone=transaction.block is Block.IDLE)
 
     async def _close(self, message: Close) -> None:
         if message.kind == STATEMENT:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from postgast import pg_query_pb2 as pb
 
@@ -87,14 +88,11 @@ class Gate:
             await self._refuse_parameters(workspace, prepared)
             prepared.declared_oids = ()
         if statement.kind is Kind.QUERY:
-            prepared.setting_calls = setting_query.setting_calls(statement.node)
+            prepared.setting_calls = setting_query.setting_calls(statement)
         if prepared.setting_calls is not None:
             prepared.fields = setting_query.fields(prepared.setting_calls)
-        elif statement.kind is Kind.FETCH:
-            prepared.fields = cursor.fields(workspace, statement)
-        elif statement.kind is Kind.EXECUTE:
-            inner = workspace.statements.get(statement.node.name)
-            prepared.fields = inner.fields
+        elif statement.kind in _OF_ANOTHER:
+            prepared.fields = _fields_of_another(workspace, statement)
         elif statement.kind is Kind.DECLARE:
             await self._prepare_cursor(workspace, prepared)
         elif statement.kind is not Kind.PREPARE:
@@ -102,6 +100,13 @@ class Gate:
             decided = prepared.decided
             prepared.fields = None if decided is None else decided.fields
         return prepared
+
+    def bound(self, workspace: Workspace, prepared: Prepared) -> Prepared:
+        """The statement as a portal runs it: what FETCH and EXECUTE return is settled now."""
+        if prepared.statement.kind not in _OF_ANOTHER:
+            return prepared
+        fields = _fields_of_another(workspace, prepared.statement)
+        return prepared if fields == prepared.fields else replace(prepared, fields=fields)
 
     async def _refuse_parameters(self, workspace: Workspace, prepared: Prepared) -> None:
         statement = prepared.statement
@@ -171,6 +176,9 @@ class Gate:
             for chunk in _take_pending(portal, row_max):
                 yield chunk
         elif statement.kind in utility.KINDS or portal.prepared.setting_calls is not None:
+            if portal.prepared.setting_calls is not None:
+                # A query is described before it runs: its errors follow the RowDescription.
+                yield b""
             for chunk in await self._run_utility(workspace, portal, row_max):
                 yield chunk
         elif statement.kind in _ABOUT_OTHERS and not portal.is_cursor:
@@ -197,7 +205,7 @@ class Gate:
             if calls is not None:
                 workspace.session.transaction.check_usable()
                 workspace.session.transaction.has_run = True
-                answer = setting_query.run(calls, workspace.session.settings)
+                answer = setting_query.run(calls, workspace.session)
             else:
                 answer = await utility.run(workspace, statement)
         except Fault as fault:
@@ -285,7 +293,8 @@ class Gate:
         cursor.check_formats(target, portal)
         async with aclosing(self.run(workspace, target, count)) as chunks:
             async for chunk in chunks:
-                if not node.ismove:
+                # A cursor that was missing at Bind had no columns then: its rows go nowhere.
+                if not node.ismove and portal.prepared.fields is not None:
                     yield chunk
         portal.rows, portal.is_finished = target.rows, True
         portal.tag = f"{'MOVE' if node.ismove else 'FETCH'} {target.rows}"
@@ -379,7 +388,19 @@ class Gate:
 
 # PREPARE is absent: it declares the parameters of its query itself.
 _WITH_PARAMETERS = frozenset({Kind.QUERY, Kind.EXPLAIN_POLICY, Kind.DECLARE, Kind.EXECUTE})
+_OF_ANOTHER = frozenset({Kind.FETCH, Kind.EXECUTE})
 _ABOUT_OTHERS = frozenset({Kind.PREPARE, Kind.EXECUTE, Kind.DECLARE, Kind.FETCH})
+
+
+def _fields_of_another(
+    workspace: Workspace, statement: Statement
+) -> tuple[FieldDescription, ...] | None:
+    """What FETCH and EXECUTE return. None, too, where what they name is missing: as in Postgres
+    that is found when they run."""
+    if statement.kind is Kind.FETCH:
+        return cursor.fields(workspace, statement)
+    found = workspace.statements.find(statement.node.name)
+    return None if found is None else found.fields
 
 
 def _shape(fields: tuple[FieldDescription, ...] | None) -> object:

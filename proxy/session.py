@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from policies.identity import Identity
 from proxy.faults import Fault, LimitFault
 from proxy.limits import SessionLimits
-from proxy.settings import Settings
+from proxy.settings import OF_THE_TRANSACTION, Settings, checked, find
 from proxy.transaction import Transaction
 
 Entry = TypeVar("Entry")
@@ -40,6 +40,14 @@ class Session:
     def __post_init__(self) -> None:
         self.transaction = Transaction(self.settings)
 
+    def assign(self, name: str, value: str, *, is_local: bool) -> None:
+        """SET and set_config. Raises the faults of `Settings.set`, and Fault 25001 for what must
+        be said before the transaction reads."""
+        key = name.lower()
+        if key in OF_THE_TRANSACTION:
+            self.transaction.check_mode(key, checked(find(key), value))
+        self.settings.set(name, value, is_local=is_local)
+
     def statement_ms_max(self) -> int:
         """Run time that the next statement may take: the operator's limit or the client's lower
         one."""
@@ -49,7 +57,7 @@ class Session:
 
 
 class NameTable(Generic[Entry]):
-    """Entries by name, at most `entries_max`; the empty name is the protocol's unnamed one.
+    """Entries by name, at most `entries_max` and the protocol's unnamed one, whose name is empty.
 
     `noun` names the entries in errors; the three SQLSTATEs are Postgres' own for the kind.
     """
@@ -87,7 +95,9 @@ class NameTable(Generic[Entry]):
             # Postgres calls a portal a cursor here, and only here.
             noun = "cursor" if self._noun == "portal" else self._noun
             raise Fault(f'{noun} "{name}" already exists', sqlstate=self._duplicate_sqlstate)
-        if name not in self._entries and len(self._entries) >= self._entries_max:
+        # The unnamed one is replaced all the time, and takes nobody's place.
+        named = len(self._entries) - ("" in self._entries)
+        if name and named >= self._entries_max:
             raise LimitFault(
                 f"too many {self._noun}s: the limit is {self._entries_max}", sqlstate="53400"
             )

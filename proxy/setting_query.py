@@ -15,9 +15,10 @@ from postgast import pg_query_pb2 as pb
 
 from proxy.faults import Fault, NotFoundFault
 from proxy.rows import Answer, text_fields
+from proxy.session import Session
 from proxy.setting_values import boolean
-from proxy.settings import Settings
 from proxy.sql import tree
+from proxy.sql.parse import Statement
 from proxy.wire.backend import FieldDescription
 
 _ARGUMENTS = {"current_setting": (1, 2), "set_config": (3,)}
@@ -30,21 +31,25 @@ class SettingCall:
     label: str
     function: str
     arguments: tuple[str, ...]
+    truth: bool = False
+    """What its Boolean argument says: `is_local` or `missing_ok`."""
 
 
-def setting_calls(select: tree.Node) -> tuple[SettingCall, ...] | None:
-    """The calls that a query consists of, or None when it is any other query."""
+def setting_calls(statement: Statement) -> tuple[SettingCall, ...] | None:
+    """The calls that a query consists of, or None when it is any other query. Raises Fault 22P02
+    for a Boolean that is none, which Postgres finds before it runs anything."""
+    select = statement.node
     bare = pb.SelectStmt(
         target_list=select.target_list, limit_option=select.limit_option, op=select.op
     )
     if select != bare or not select.target_list:
         return None
-    found = [_call(target.res_target) for target in select.target_list]
+    found = [_call(target.res_target, statement) for target in select.target_list]
     calls = tuple(call for call in found if call is not None)
     return calls if len(calls) == len(found) else None
 
 
-def _call(target: tree.Node) -> SettingCall | None:
+def _call(target: tree.Node, statement: Statement) -> SettingCall | None:
     if not target.val.HasField("func_call"):
         return None
     call = target.val.func_call
@@ -61,7 +66,9 @@ def _call(target: tree.Node) -> SettingCall | None:
     if call != plain or any(argument is None for argument in arguments):
         return None
     texts = tuple(argument for argument in arguments if argument is not None)
-    return SettingCall(target.name or function, function, texts)
+    last = max(_ARGUMENTS[function])
+    truth = len(texts) == last and _truth(texts[-1], call.args[-1], statement)
+    return SettingCall(target.name or function, function, texts, truth)
 
 
 def _literal(node: tree.Node) -> str | None:
@@ -79,29 +86,34 @@ def fields(calls: tuple[SettingCall, ...]) -> tuple[FieldDescription, ...]:
     return text_fields(*(call.label for call in calls))
 
 
-def run(calls: tuple[SettingCall, ...], settings: Settings) -> Answer:
-    """Carry the calls out from left to right. Raises Fault 42704, 42501, 22023, 22P02."""
-    row = tuple(_value(call, settings) for call in calls)
+def run(calls: tuple[SettingCall, ...], session: Session) -> Answer:
+    """Carry the calls out from left to right. Raises Fault 42704, 42501, 22023, 25001."""
+    row = tuple(_value(call, session) for call in calls)
     return Answer("SELECT 1", fields(calls), (row,))
 
 
-def _value(call: SettingCall, settings: Settings) -> str | None:
+def _value(call: SettingCall, session: Session) -> str | None:
     name = call.arguments[0]
     if call.function == "set_config":
-        settings.set(name, call.arguments[1], is_local=_truth(call.arguments[2]))
-        return settings.show(name)[1]
-    is_missing_ok = _truth(call.arguments[1]) if len(call.arguments) > 1 else False
+        session.assign(name, call.arguments[1], is_local=call.truth)
+        return session.settings.show(name)[1]
     try:
-        return settings.show(name)[1]
+        return session.settings.show(name)[1]
     except NotFoundFault:
-        if is_missing_ok:
+        if call.truth:
             return None
         raise
 
 
-def _truth(text: str) -> bool:
+def _truth(text: str, node: tree.Node, statement: Statement) -> bool:
     """A boolean argument, in any spelling that the type has (PostgreSQL documentation, 8.6)."""
     try:
         return boolean(text.strip()) == "on"
     except ValueError:
-        raise Fault(f'invalid input syntax for type boolean: "{text}"', sqlstate="22P02") from None
+        while node.HasField("type_cast"):
+            node = node.type_cast.arg
+        raise Fault(
+            f'invalid input syntax for type boolean: "{text}"',
+            sqlstate="22P02",
+            position=statement.position(node.a_const.location) + statement.offset,
+        ) from None

@@ -33,6 +33,9 @@ TEXT_SEARCH_CONFIGURATIONS = (
 )  # fmt: skip
 """Those that every supported version brings along (snowball_create.sql of PostgreSQL 14)."""
 
+DATE_STYLE = "ISO, MDY"
+"""What a session begins with."""
+
 _UNITS_MS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _TRUE = ("on", "true", "yes", "1", "t", "tr", "tru", "y", "ye")
 _FALSE = ("off", "of", "false", "no", "0", "f", "fa", "fal", "fals", "n")
@@ -120,29 +123,35 @@ def encoding(value: str) -> str:
     raise ValueError("Sallyport speaks UTF8 only.")
 
 
-def date_style(value: str) -> str:
-    """`STYLE, ORDER`. A part that is left out takes its default, as for a fresh session.
+def date_style(value: str, current: str = DATE_STYLE, default: str = DATE_STYLE) -> str:
+    """`STYLE, ORDER`. A part that is left out stays as it is in `current`; the word DEFAULT stands
+    for the parts of `default`.
 
     Two styles or two orders that disagree are refused, and German brings DMY unless told otherwise
     (PostgreSQL source, check_datestyle).
     """
-    styles, orders = set(), set()
-    for part in value.upper().replace(",", " ").split():
+    style, order = current.split(", ")
+    styles: set[str] = set()
+    orders: set[str] = set()
+    for name in _names(value):
+        part = name.upper()
         if part in ("ISO", "SQL", "GERMAN") or part.startswith("POSTGRES"):
-            styles.add({"GERMAN": "German", "ISO": "ISO", "SQL": "SQL"}.get(part, "Postgres"))
-        elif part in ("MDY", "US") or part.startswith("NONEURO"):
-            orders.add("MDY")
-        elif part == "DMY" or part.startswith("EURO"):
-            orders.add("DMY")
-        elif part == "YMD":
-            orders.add("YMD")
-        elif part != "DEFAULT":
+            style = {"GERMAN": "German", "ISO": "ISO", "SQL": "SQL"}.get(part, "Postgres")
+            styles.add(style)
+            if style == "German" and not orders:
+                order = "DMY"
+        elif part in ("MDY", "DMY", "YMD", "US") or part.startswith(("NONEURO", "EURO")):
+            order = part if part in ("MDY", "DMY", "YMD") else "DMY" if part[0] == "E" else "MDY"
+            orders.add(order)
+        elif part == "DEFAULT":
+            usual_style, usual_order = default.split(", ")
+            style = style if styles else usual_style
+            order = order if orders else usual_order
+        else:
             raise ValueError("")
     if len(styles) > 1 or len(orders) > 1:
         raise ValueError('Conflicting "DateStyle" specifications.')
-    style = styles.pop() if styles else "ISO"
-    usual = "DMY" if style == "German" else "MDY"
-    return f"{style}, {orders.pop() if orders else usual}"
+    return f"{style}, {order}"
 
 
 @cache
@@ -197,7 +206,18 @@ def identifier_list(value: str) -> str:
 
     A quoted empty name is no schema's, and is what `SET search_path = ''` stands for.
     """
-    parts: list[str] = []
+    names = _names(value)
+    if any(len(name.encode()) > IDENTIFIER_BYTES_MAX for name in names):
+        raise ValueError("List syntax is invalid.")
+    if len(names) > SEARCH_PATH_NAMES_MAX:
+        raise ValueError(f"At most {SEARCH_PATH_NAMES_MAX} names.")
+    return ", ".join(quoted(name) for name in names)
+
+
+def _names(value: str) -> list[str]:
+    """The names of a list as they are meant: without quotes, or folded to lower case (PostgreSQL
+    source, SplitIdentifierString)."""
+    names: list[str] = []
     rest = value.strip()
     is_open = bool(rest)
     while is_open:
@@ -205,15 +225,10 @@ def identifier_list(value: str) -> str:
         if match is None:
             raise ValueError("List syntax is invalid.")
         name = match[1]
-        plain = name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-        if len(plain.encode()) > IDENTIFIER_BYTES_MAX:
-            raise ValueError("List syntax is invalid.")
-        parts.append(quoted(plain))
+        names.append(name[1:-1].replace('""', '"') if name.startswith('"') else name.lower())
         rest = rest[match.end() :]
         is_open = match[2] == ","  # a name must follow
-    if len(parts) > SEARCH_PATH_NAMES_MAX:
-        raise ValueError(f"At most {SEARCH_PATH_NAMES_MAX} names.")
-    return ", ".join(parts)
+    return names
 
 
 def quoted(name: str) -> str:

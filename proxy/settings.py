@@ -25,6 +25,7 @@ from enum import Enum
 
 from proxy.faults import DeniedFault, Fault, LimitFault, NotFoundFault
 from proxy.setting_values import (
+    DATE_STYLE,
     boolean,
     choice,
     date_style,
@@ -53,7 +54,11 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of the allow-list. `check` returns the canonical text or raises ValueError."""
+    """One row of the allow-list. `check` returns the canonical text or raises ValueError.
+
+    `completed`, where not None, stands in for `check` when there is a current value and a default
+    (its second and third argument): a new value may leave parts of them as they are.
+    """
 
     name: str
     default: str
@@ -61,6 +66,7 @@ class Setting:
     effect: Effect = Effect.FREE
     is_reported: bool = False
     is_startup: bool = True
+    completed: Callable[[str, str, str], str] | None = None
 
 
 _ISOLATIONS = ("serializable", "repeatable read", "read committed", "read uncommitted")
@@ -86,7 +92,9 @@ def _fixed(name: str, value: str, *, is_reported: bool = False) -> Setting:
 _ROWS = (
     Setting("application_name", "", text(63), is_reported=True),
     Setting("client_encoding", "UTF8", encoding, is_reported=True),
-    _pinned("DateStyle", "ISO, MDY", date_style, is_reported=True),
+    Setting(
+        "DateStyle", DATE_STYLE, date_style, Effect.PINNED, is_reported=True, completed=date_style
+    ),
     _pinned(
         "IntervalStyle",
         "postgres",
@@ -179,8 +187,11 @@ FORBIDDEN = frozenset(
 """Settings of Postgres that stay the operator's: told apart from unknown names, so that a typing
 error is found."""
 
-# PostgreSQL source, guc_tables.c: GUC_NO_RESET_ALL.
-_OF_THE_TRANSACTION = frozenset({"transaction_isolation", "transaction_deferrable"})
+OF_THE_TRANSACTION = frozenset({"transaction_isolation", "transaction_deferrable"})
+"""They last as long as the transaction, however they are set."""
+
+# PostgreSQL source, guc_tables.c: GUC_NO_RESET.
+_WITHOUT_RESET = OF_THE_TRANSACTION | {"transaction_read_only"}
 _FACTS_TOLD = frozenset({"server_version", "session_authorization"})
 _PREFIXES_FORBIDDEN = ("enable_", "log_", "debug_", "geqo", "ssl", "track_", "vacuum_", "wal_")
 _ALIASES = {"time zone": "timezone", "timezone": "timezone", "names": "client_encoding"}
@@ -202,10 +213,12 @@ def _is_operators(key: str) -> bool:
     return key in FORBIDDEN or (key not in SETTINGS and key.startswith(_PREFIXES_FORBIDDEN))
 
 
-def checked(setting: Setting, value: str) -> str:
-    """`value` in canonical form. Raises DeniedFault for a fixed setting, Fault 22023 for a bad
-    value."""
+def checked(setting: Setting, value: str, current: str = "", default: str = "") -> str:
+    """`value` in canonical form, completed from the `current` value and the `default` where given.
+    Raises DeniedFault for a fixed setting, Fault 22023 for a bad value."""
     try:
+        if setting.completed is not None and current:
+            return setting.completed(value, current, default)
         return setting.check(value)
     except ValueError as refusal:
         if setting.effect is Effect.FIXED:
@@ -244,7 +257,9 @@ class Settings:
         if not setting.is_startup:
             checked(setting, value)
             return
-        self._defaults[setting.name.lower()] = checked(setting, value)
+        key = setting.name.lower()
+        default = self._defaults[key]
+        self._defaults[key] = checked(setting, value, default, default)
 
     def get(self, name: str) -> str:
         """The current value of a setting that is known to exist, by lower-case name."""
@@ -262,7 +277,20 @@ class Settings:
         if _is_operators(key):
             raise NotFoundFault(f'unrecognized configuration parameter "{key}"', sqlstate="42704")
         setting = find(name)
-        return setting.name, self.get(setting.name.lower())
+        key = setting.name.lower()
+        if key in OF_THE_TRANSACTION:
+            return setting.name, self.of_transaction(key)
+        return setting.name, self.get(key)
+
+    def of_transaction(self, key: str) -> str:
+        """A setting of `OF_THE_TRANSACTION`: as the transaction has it, or the next one would."""
+        if key in self._local:
+            return self._local[key]
+        default = f"default_{key}"
+        if not self._marks:
+            return self.get(default)
+        _, session, local = self._marks[0]  # as the transaction began
+        return local.get(default) or session.get(default) or self._defaults[default]
 
     def show_all(self) -> tuple[tuple[str, str], ...]:
         """Every setting and its value, ordered by name, for SHOW ALL."""
@@ -273,13 +301,18 @@ class Settings:
         """SET and SET LOCAL. Raises NotFoundFault 42704, DeniedFault 42501, Fault 22023."""
         self._demand_changeable(name)
         setting = find(name)
-        self._put(setting.name.lower(), checked(setting, value), is_local=is_local)
+        key = setting.name.lower()
+        text = checked(setting, value, self.get(key), self._defaults[key])
+        self._put(key, text, is_local=is_local or key in OF_THE_TRANSACTION)
 
     def reset(self, name: str, *, is_local: bool = False) -> None:
-        """RESET and SET … TO DEFAULT. Same faults as `set`."""
+        """RESET and SET … TO DEFAULT. Same faults as `set`; Fault 0A000 for what lasts a
+        transaction."""
         self._demand_changeable(name)
         setting = find(name)
         key = setting.name.lower()
+        if key in _WITHOUT_RESET:
+            raise Fault(f'parameter "{key}" cannot be reset', sqlstate="0A000")
         if is_local:
             self._put(key, self._defaults[key], is_local=True)
             return
@@ -289,7 +322,7 @@ class Settings:
     def reset_all(self) -> None:
         """RESET ALL: every value as it was at startup, but those of the running transaction."""
         self._session = {}
-        self._local = {key: v for key, v in self._local.items() if key in _OF_THE_TRANSACTION}
+        self._local = {key: v for key, v in self._local.items() if key in OF_THE_TRANSACTION}
 
     def _demand_changeable(self, name: str) -> None:
         if name.lower() in self._facts:

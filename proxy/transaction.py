@@ -46,7 +46,9 @@ class Transaction:
         self.has_run = False
         """Whether a query ran in this transaction: from then on its isolation is settled."""
         self.is_alone = True
-        """Whether at most one statement ran in it so far: no place for a cursor or SET LOCAL."""
+        """Whether nothing but a pipeline holds it together: no place for a cursor or SET LOCAL."""
+        self.has_piped = False
+        """Whether a message of the same pipeline ran before."""
 
     def __repr__(self) -> str:
         return f"Transaction({self.block.name}, savepoints={self.savepoints})"
@@ -66,17 +68,41 @@ class Transaction:
         if self.block is Block.FAILED:
             raise Fault(ABORTED, sqlstate="25P02")
 
+    def check_mode(self, key: str, value: str) -> None:
+        """Raise Fault 25001 where a mode of the transaction is settled: `key` is one of
+        `settings.OF_THE_TRANSACTION`, `value` canonical (PostgreSQL source,
+        check_transaction_isolation and check_transaction_deferrable)."""
+        if key == "transaction_deferrable":
+            if self.savepoints:
+                when = "cannot be called within a subtransaction"
+            elif self.has_run:
+                when = "must be called before any query"
+            else:
+                return
+            raise Fault(f"SET TRANSACTION [NOT] DEFERRABLE {when}", sqlstate="25001")
+        if value == self._settings.of_transaction(key):
+            return
+        if self.has_run:
+            when = "must be called before any query"
+        elif self.savepoints:
+            when = "must not be called in a subtransaction"
+        else:
+            return
+        raise Fault(f"SET TRANSACTION ISOLATION LEVEL {when}", sqlstate="25001")
+
     def enter_implicit(self, *, is_alone: bool = False) -> None:
         """Statements are about to run as one, unless a block is open already.
 
-        `is_alone`: the first of a pipeline, which may stay the only one.
+        `is_alone`: they are messages of a pipeline, or a Query of one statement. Only several in
+        one Query count as a block (PostgreSQL source, BeginImplicitTransactionBlock).
         """
         if self.block is Block.IDLE:
             self.block = Block.IMPLICIT
             self._settings.mark("")
-            self.is_alone = is_alone
+            self.has_piped = False
         else:
-            self.is_alone = False
+            self.has_piped = True
+        self.is_alone = is_alone and self.block is Block.IMPLICIT
 
     def leave_implicit(self, *, is_committed: bool) -> None:
         """The Query message or the pipeline ended. A block that BEGIN opened stays open."""
@@ -105,6 +131,7 @@ class Transaction:
         self._settings.end(is_committed=is_committed)
         self.block = Block.IDLE
         self.is_alone = True
+        self.has_piped = False
         self.savepoints.clear()
         self.has_run = False
 

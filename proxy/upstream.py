@@ -77,8 +77,8 @@ class Upstream:
         return connection
 
     async def _begin(self, connection: SourceConnection) -> None:
-        isolation = self._settings.get("transaction_isolation").upper()
-        is_deferrable = self._settings.get("transaction_deferrable") == "on"
+        isolation = self._settings.of_transaction("transaction_isolation").upper()
+        is_deferrable = self._settings.of_transaction("transaction_deferrable") == "on"
         await connection.begin(isolation, is_deferrable)
         for position in range(len(self._transaction.savepoints)):
             await connection.savepoint(_name(position))

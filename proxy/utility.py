@@ -9,7 +9,7 @@ This file must not know sockets or policies. It reads the parse tree of these fe
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from postgast import pg_query_pb2 as pb
@@ -17,6 +17,7 @@ from postgast import pg_query_pb2 as pb
 from proxy.faults import DeniedFault, Fault, SyntaxFault, UnsupportedFault
 from proxy.rows import Answer, notice_message, text_fields
 from proxy.setting_values import quoted
+from proxy.settings import OF_THE_TRANSACTION
 from proxy.sql import tree
 from proxy.sql.parse import Kind, Statement
 from proxy.transaction import Block
@@ -64,11 +65,12 @@ async def _set(workspace: Workspace, node: Any) -> Answer:
 def _assign(workspace: Workspace, node: Any) -> None:
     settings = workspace.session.settings
     if node.kind == pb.VAR_SET_MULTI:
-        _set_modes(workspace, node.args, prefix="default_transaction_", is_local=False)
+        _set_modes(workspace, node.args, prefix="default_", is_local=False)
     elif node.kind == pb.VAR_SET_DEFAULT:
         settings.reset(node.name, is_local=node.is_local)
     elif node.kind == pb.VAR_SET_VALUE:
-        settings.set(node.name, _value(node.name, node.args), is_local=node.is_local)
+        value = _value(node.name, node.args)
+        workspace.session.assign(node.name, value, is_local=node.is_local)
     else:
         raise UnsupportedFault("SET … FROM CURRENT is not supported")
 
@@ -112,48 +114,35 @@ async def _set_transaction(workspace: Workspace, node: Any) -> Answer:
         workspace.notice(
             notice_message("SET TRANSACTION can only be used in transaction blocks", "25P01")
         )
-        return Answer("SET")
-    _check_isolation(workspace, node.args)
-    _set_modes(workspace, node.args, prefix="transaction_", is_local=True)
+    _set_modes(workspace, node.args, prefix="", is_local=True)
     return Answer("SET")
 
 
-def _check_isolation(workspace: Workspace, modes: Any) -> None:
-    """A transaction that has read keeps its isolation, and savepoints fix it. Raises Fault
-    25001."""
-    transaction, settings = workspace.session.transaction, workspace.session.settings
-    prefix = "" if transaction.is_block else "default_"
-    current = settings.get(f"{prefix}transaction_isolation")
-    for mode in modes:
-        element = mode.def_elem
-        if element.defname != "transaction_isolation" or (
-            constant_text(element.arg.a_const) == current
-        ):
-            continue
-        if transaction.has_run:
-            when = "must be called before any query"
-        elif transaction.savepoints:
-            when = "must not be called in a subtransaction"
-        else:
-            continue
-        raise Fault(f"SET TRANSACTION ISOLATION LEVEL {when}", sqlstate="25001")
+def _check_modes(workspace: Workspace, modes: Any) -> None:
+    """Raise Fault 25001 where one of the modes is settled already."""
+    for key, value in _modes(modes):
+        workspace.session.transaction.check_mode(key, value)
 
 
 def _set_modes(workspace: Workspace, modes: Any, *, prefix: str, is_local: bool) -> None:
     """Apply transaction modes: isolation, deferrable; read only is what we are."""
-    settings = workspace.session.settings
+    for key, value in _modes(modes):
+        workspace.session.assign(prefix + key, value, is_local=is_local)
+
+
+def _modes(modes: Any) -> Iterator[tuple[str, str]]:
+    """The modes that change anything, as names and values of settings. Raises DeniedFault for READ
+    WRITE."""
     for mode in modes:
         element = mode.def_elem
         text = constant_text(element.arg.a_const)
         if element.defname == "transaction_read_only":
             if text in ("0", "false", "off"):
                 raise DeniedFault(READ_ONLY)
-            continue
-        if element.defname == "transaction_isolation":
-            settings.set(f"{prefix}isolation", text, is_local=is_local)
+        elif element.defname == "transaction_isolation":
+            yield element.defname, text
         elif element.defname == "transaction_deferrable":
-            value = "on" if text in ("1", "true", "on") else "off"
-            settings.set(f"{prefix}deferrable", value, is_local=is_local)
+            yield element.defname, "on" if text in ("1", "true", "on") else "off"
         else:
             raise UnsupportedFault("this transaction mode is not supported")
 
@@ -187,11 +176,15 @@ async def _discard(workspace: Workspace, node: Any) -> Answer:
             pb.DISCARD_TEMP: "TEMP",
         }
         return Answer("DISCARD " + names.get(node.target, "PLANS"))
-    if not workspace.session.transaction.is_alone:
+    transaction = workspace.session.transaction
+    if not transaction.is_alone:
         raise Fault("DISCARD ALL cannot run inside a transaction block", sqlstate="25001")
-    await workspace.drop_portals()
+    if transaction.has_piped:
+        raise Fault("DISCARD ALL cannot be executed within a pipeline", sqlstate="25001")
     workspace.statements.clear()
     workspace.session.settings.reset_all()
+    # It is a transaction of its own: what follows in a pipeline begins another.
+    await workspace.finish(is_committed=True)
     return Answer("DISCARD ALL")
 
 
@@ -209,19 +202,11 @@ async def _begin(workspace: Workspace, node: Any) -> Answer:
     is_open = session.transaction.is_block
     if is_open:
         workspace.notice(notice_message("there is already a transaction in progress", "25001"))
-    _check_isolation(workspace, node.options)  # an implicit transaction may have read, too
+    else:
+        _check_modes(workspace, node.options)  # an implicit transaction may have read, too
     session.transaction.begin()
-    if not is_open:
-        _take_default_modes(workspace)
-    _set_modes(workspace, node.options, prefix="transaction_", is_local=True)
+    _set_modes(workspace, node.options, prefix="", is_local=True)
     return Answer(tag)
-
-
-def _take_default_modes(workspace: Workspace) -> None:
-    settings = workspace.session.settings
-    for name in ("isolation", "deferrable"):
-        default = settings.get(f"default_transaction_{name}")
-        settings.set(f"transaction_{name}", default, is_local=True)
 
 
 async def _commit(workspace: Workspace, node: Any) -> Answer:
@@ -250,10 +235,7 @@ def _check_block(workspace: Workspace, verb: str, *, is_chained: bool) -> None:
 
 async def _finish(workspace: Workspace, *, is_committed: bool, is_chained: bool) -> None:
     session = workspace.session
-    modes = {
-        name: session.settings.get(name)
-        for name in ("transaction_isolation", "transaction_deferrable")
-    }
+    modes = {name: session.settings.of_transaction(name) for name in OF_THE_TRANSACTION}
     await workspace.finish(is_committed=is_committed)
     if is_chained:
         session.transaction.begin()

@@ -57,6 +57,33 @@ def test_tables_are_bounded() -> None:
     assert len(found) == 2
 
 
+def test_the_unnamed_entry_takes_nobodys_place() -> None:
+    found = table()
+    found.add("", 1)
+    found.add("a", 2)
+    found.add("b", 3)
+    with pytest.raises(Fault):
+        found.add("c", 4)
+    found.remove("")
+    found.add("", 5)
+
+    assert list(found) == [2, 3, 5]
+
+
+def test_a_mode_of_the_transaction_ends_with_it() -> None:
+    found = session()
+    found.transaction.begin()
+    found.assign("transaction_isolation", "Serializable", is_local=False)
+    assert found.settings.show("transaction_isolation")[1] == "serializable"
+    found.transaction.has_run = True
+    with pytest.raises(Fault) as caught:
+        found.assign("transaction_isolation", "read committed", is_local=False)
+    assert caught.value.sqlstate == "25001"
+    found.transaction.finish(is_committed=True)
+
+    assert found.settings.show("transaction_isolation")[1] == "read committed"
+
+
 @pytest.mark.parametrize(
     ("noun", "name", "text"),
     [

@@ -8,12 +8,16 @@ from proxy.faults import Fault
 from proxy.setting_query import run, setting_calls
 from proxy.settings import Settings
 from proxy.sql.parse import parse
+from tests.proxy.doubles import make_session
 
 
-def answer(text: str, settings: Settings) -> tuple[str | None, ...]:
-    calls = setting_calls(parse(text)[0].node)
+def answer(text: str, settings: Settings | None = None) -> tuple[str | None, ...]:
+    session = make_session()
+    if settings is not None:
+        session.settings = settings
+    calls = setting_calls(parse(text)[0])
     assert calls is not None
-    (row,) = run(calls, settings).rows
+    (row,) = run(calls, session).rows
     return row
 
 
@@ -70,7 +74,7 @@ def test_an_unclear_boolean_changes_nothing() -> None:
     with pytest.raises(Fault) as caught:
         answer("SELECT set_config('TimeZone', 'Europe/Rome', 'perhaps')", settings)
 
-    assert caught.value.sqlstate == "22P02"
+    assert (caught.value.sqlstate, caught.value.position) == ("22P02", 46)
     assert settings.get("timezone") == "UTC"
 
 
@@ -96,4 +100,4 @@ def test_an_unclear_boolean_changes_nothing() -> None:
     ],
 )
 def test_every_other_query_is_judged_as_one(text: str) -> None:
-    assert setting_calls(parse(text)[0].node) is None
+    assert setting_calls(parse(text)[0]) is None

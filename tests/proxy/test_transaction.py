@@ -92,10 +92,14 @@ def test_a_block_survives_the_end_of_its_query(transaction: Transaction) -> None
     assert transaction.block is Block.OPEN
 
 
-def test_the_first_of_a_pipeline_is_alone(transaction: Transaction) -> None:
+def test_messages_of_a_pipeline_stay_alone_and_know_of_each_other(
+    transaction: Transaction,
+) -> None:
     assert transaction.is_alone
     transaction.enter_implicit(is_alone=True)
-    assert transaction.is_alone
+    assert (transaction.is_alone, transaction.has_piped) == (True, False)
+    transaction.enter_implicit(is_alone=True)
+    assert (transaction.is_alone, transaction.has_piped) == (True, True)
     transaction.enter_implicit()
     assert not transaction.is_alone
     transaction.leave_implicit(is_committed=True)

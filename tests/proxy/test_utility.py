@@ -151,13 +151,13 @@ async def test_isolation_is_settled_by_what_ran(
 
 
 async def test_isolation_is_the_blocks_own(workspace: Workspace) -> None:
-    get = workspace.session.settings.get
+    get = workspace.session.settings.of_transaction
     await tags(workspace, "SET default_transaction_isolation = 'repeatable read'; BEGIN")
     assert get("transaction_isolation") == "repeatable read"
     await tags(workspace, "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; COMMIT AND CHAIN")
     assert get("transaction_isolation") == "serializable"
     await tags(workspace, "COMMIT")
-    assert get("transaction_isolation") == "read committed"
+    assert get("transaction_isolation") == "repeatable read"
     await tags(workspace, "BEGIN")
     workspace.session.transaction.has_run = True
 

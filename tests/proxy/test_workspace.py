@@ -52,7 +52,7 @@ async def test_a_rollback_closes_what_was_opened_since(workspace: Workspace) -> 
 
 
 def test_portals_are_bounded(workspace: Workspace) -> None:
-    for name in ("", "a", "b"):
+    for name in ("", "a", "b", "d"):
         add(workspace, name)
     add(workspace, "")
     with pytest.raises(Fault) as caught:

@@ -1,0 +1,117 @@
+"""Settings, transaction modes and pipelines, told message by message by a real Postgres as well.
+
+A companion of `test_wire`: what a session remembers, and what counts as a transaction block.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from proxy.wire.frontend import Bind, Describe, Execute, Parse, Query, Sync
+from tests.live.gate import Gate
+from tests.live.test_wire import Conversation, compare, run
+
+SIMPLE = [
+    "SET DateStyle='SQL, DMY'; SET DateStyle='ISO'; SHOW DateStyle",
+    "SET DateStyle='German'; SET DateStyle='ISO'; SHOW DateStyle",
+    "SET DateStyle='SQL, YMD'; SET DateStyle='DEFAULT, DMY'; SHOW DateStyle",
+    "SET DateStyle='SQL, YMD'; SET DateStyle=''; SHOW DateStyle",
+    "SET DateStyle='SQL DMY'; SHOW DateStyle",
+    "SET DateStyle='SQL, DMY'; RESET DateStyle; SHOW DateStyle",
+    "BEGIN; SET LOCAL DateStyle='SQL, DMY'; SET DateStyle='ISO'; COMMIT; SHOW DateStyle",
+    "SELECT set_config('DateStyle', 'SQL, DMY', false), set_config('DateStyle', 'ISO', false)",
+    "BEGIN; SET transaction_isolation = 'serializable'; COMMIT; SHOW transaction_isolation",
+    "BEGIN; SELECT 1; SET transaction_isolation = 'serializable'",
+    "BEGIN; SELECT 1; SET transaction_isolation = 'read committed'; SHOW transaction_isolation",
+    "BEGIN; SAVEPOINT a; SET transaction_isolation = 'serializable'",
+    "SELECT 1; SET transaction_isolation = 'serializable'",
+    "SELECT set_config('transaction_isolation', 'serializable', true)",
+    "BEGIN; SELECT set_config('transaction_isolation', 'read committed', false)",
+    "BEGIN; SELECT set_config('transaction_isolation', 'nonsense', true)",
+    "RESET transaction_isolation",
+    "BEGIN; SET transaction_isolation TO DEFAULT",
+    "BEGIN; SELECT 1; SET TRANSACTION DEFERRABLE",
+    "BEGIN; SAVEPOINT a; SET transaction_deferrable = on",
+    "SET default_transaction_isolation = 'serializable'; SHOW transaction_isolation",
+    "SELECT current_setting('TimeZone'), current_setting('nothing')",
+    "SELECT 1; SELECT current_setting('nothing'); SELECT 2",
+    "SELECT set_config('TimeZone', 'Nowhere', false)",
+    "SELECT set_config('TimeZone', 'UTC', 'maybe')",
+    "SELECT 'é'; SELECT current_setting('TimeZone', 'maybe'::boolean)",
+]
+
+AWARE = (
+    "DECLARE c CURSOR FOR SELECT 1",
+    "SET LOCAL lock_timeout = 70",
+    "DISCARD ALL",
+    "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "SET transaction_isolation = 'serializable'",
+    "SAVEPOINT a",
+    "COMMIT AND CHAIN",
+)
+"""Statements that ask whether they stand in a transaction block."""
+
+MISSING = ("FETCH 1 FROM c", "MOVE 1 FROM c", "EXECUTE p", "CLOSE c", "DEALLOCATE p")
+
+LATE: dict[str, tuple[Conversation, int]] = {
+    "a cursor made between Bind and Execute has no columns": (
+        (
+            Query("BEGIN"),
+            Parse("f", "FETCH 1 FROM c"),
+            Bind("late", "f"),
+            *run("DECLARE c CURSOR FOR SELECT 1"),
+            Execute("late"),
+            Sync(),
+            Query("ROLLBACK"),
+        ),
+        3,
+    ),
+    "another cursor of the same name brings its own columns": (
+        (
+            Query("BEGIN; DECLARE c CURSOR FOR SELECT 1"),
+            Parse("f", "FETCH 1 FROM c"),
+            *run("CLOSE c"),
+            *run("DECLARE c CURSOR FOR SELECT 'x'::text, 2"),
+            Bind("", "f"),
+            Describe(b"P", ""),
+            Execute(""),
+            Sync(),
+            Query("ROLLBACK"),
+        ),
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("sql", SIMPLE)
+async def test_a_simple_query(gate: Gate, sql: str) -> None:
+    await compare(gate, (Query(sql),), 1)
+
+
+@pytest.mark.parametrize("sql", AWARE)
+async def test_what_counts_as_a_block(gate: Gate, sql: str) -> None:
+    pipelines = (
+        run(sql),
+        (*run("SELECT 1"), *run(sql), *run("SELECT 2")),
+        (*run("SHOW DateStyle"), *run(sql), *run("SHOW lock_timeout")),
+        (*run(sql), *run(sql)),
+        (*run("COMMIT"), *run(sql)),
+    )
+    for messages in pipelines:
+        await compare(gate, (*messages, Sync(), Query("SHOW lock_timeout")), 2)
+    for text in (sql, f"SELECT 1; {sql}", f"{sql}; SELECT 1", f"BEGIN; {sql}"):
+        await compare(gate, (Query(text), Query("SHOW lock_timeout")), 2)
+
+
+@pytest.mark.parametrize("sql", MISSING)
+async def test_what_is_missing_is_told_when_it_is_run(gate: Gate, sql: str) -> None:
+    await compare(gate, (*run(sql), Sync()), 1)
+    await compare(gate, (Parse("", sql), Describe(b"S", ""), Sync()), 1)
+    await compare(gate, (Query("BEGIN"), *run(sql), Sync(), Query("ROLLBACK")), 3)
+
+
+@pytest.mark.parametrize("name", LATE)
+async def test_what_came_late(gate: Gate, name: str) -> None:
+    messages, readies = LATE[name]
+
+    await compare(gate, messages, readies)
