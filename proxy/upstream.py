@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 
-from proxy.faults import Fault, SourceFault, UnsupportedFault
+from proxy.faults import Fault, SourceFault
 from proxy.runtime.tasks import spawn
 from proxy.settings import Settings
 from proxy.sources.base import Source, SourceConnection
@@ -56,11 +56,9 @@ class Upstream:
             self._demand_idle()
             self._give_back(source)
             held = await self._acquire(source)
-        elif self._pins[source] != self._settings.pins():
-            raise UnsupportedFault(
-                "settings that change output cannot change inside a transaction that has read data",
-                hint="Set them before the first query of the transaction.",
-            )
+        elif self._pins[source] != (pins := self._settings.pins()):
+            held.pin(pins)
+            self._pins[source] = pins
         # Outside a block a source keeps its implicit transaction, and held portals, until `sync`.
         if self._transaction.block is Block.OPEN and held.status == b"I":
             await self._begin(held)

@@ -128,6 +128,12 @@ class SourceConnection(Protocol):
     @property
     def is_usable(self) -> bool: ...
 
+    def pin(self, pins: Mapping[str, str]) -> None:
+        """Settings that hold from the next call on, inside a transaction, too, instead of those of
+        `acquire`. Raises SourceFault 22023, UnsupportedFault while an implicit transaction is held.
+        """
+        ...
+
     async def begin(self, isolation: str | None = None, deferrable: bool = False) -> None:
         """Open a read-only transaction. `isolation` is one of base.ISOLATION_LEVELS, None the
         default.

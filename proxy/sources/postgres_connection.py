@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from proxy.faults import Fault, InternalFault, LimitFault, SourceFault
+from proxy.faults import Fault, InternalFault, LimitFault, SourceFault, UnsupportedFault
 from proxy.sources import postgres_command
 from proxy.sources.base import Arguments
 from proxy.sources.condition import edit_error
@@ -40,7 +40,7 @@ from proxy.sources.postgres_stream import (
     Ending,
     PostgresRowStream,
     fault_of,
-    next_step,
+    way_to_run,
 )
 from proxy.wire.backend import (
     BackendMessage,
@@ -90,6 +90,7 @@ class PostgresConnection:
         self._portals: dict[str, Portal] = {}
         self._stream: Streams | None = None
         self._is_wrapped = False
+        self._has_new_pins = False
         self.pin(pins)
 
     def __repr__(self) -> str:
@@ -116,8 +117,14 @@ class PostgresConnection:
         return self._backend.conversation
 
     def pin(self, pins: Mapping[str, str]) -> None:
-        """Settings of the client from the next statement on. Raises SourceFault 22023."""
+        if self._conversation.is_held:
+            # A Sync of ours would end the transaction that holds the portal.
+            raise UnsupportedFault(
+                "settings that change output cannot change while a portal of the pipeline is open",
+                hint="Set them before it, or after Sync.",
+            )
         self.backend.pins.wanted = checked_pins(pins, self.backend.options)
+        self._has_new_pins = True
 
     # --- transactions ---------------------------------------------------------------------------
 
@@ -141,6 +148,7 @@ class PostgresConnection:
     async def rollback_to(self, name: str) -> None:
         await self._command(postgres_command.rollback_to(name))
         self.backend.pins.note_rollback()
+        self._has_new_pins = True
 
     async def release_savepoint(self, name: str) -> None:
         await self._command(postgres_command.release_savepoint(name))
@@ -162,7 +170,9 @@ class PostgresConnection:
         opened = await self._lead_to(fragment, arguments, result_formats, portal)
         opened.portal.tells_text = is_text_about_visible_data
         conversation = self._conversation
-        is_synced, step = self._way_to_run(opened.portal, row_max)
+        is_synced, step = way_to_run(
+            conversation, opened.portal, row_max, is_wrapped=self._is_wrapped
+        )
         end = SYNC if is_synced else FLUSH
         self._portals.pop(portal, None)
         conversation.send(opened.payload + Execute(portal, step).encode() + end)
@@ -194,9 +204,7 @@ class PostgresConnection:
         await self._read_head(opened, is_synced=is_synced)
         conversation.is_held = not is_synced
         if is_synced:
-            ready = await conversation.read()
-            if not conversation.take_ready(ready):
-                raise conversation.anomaly(type(ready).__name__)
+            await conversation.read_ready()
         else:
             conversation.is_owed = False
         self._portals[portal] = opened.portal
@@ -211,7 +219,9 @@ class PostgresConnection:
         if known.is_complete:
             return EmptyRowStream(known)
         conversation = self._conversation
-        is_synced, step = self._way_to_run(known, row_max)
+        if conversation.status == IN_TRANSACTION and not conversation.is_held:
+            self._lead_up()  # rows are printed as the settings are now
+        is_synced, step = way_to_run(conversation, known, row_max, is_wrapped=self._is_wrapped)
         width = None if known.description is None else len(known.description.fields)
         conversation.channel.expect_columns(width)
         conversation.send(Execute(portal, step).encode() + (SYNC if is_synced else FLUSH))
@@ -235,9 +245,7 @@ class PostgresConnection:
         await self._absorb()
         await self._expect(CloseComplete)
         if is_synced:
-            ready = await conversation.read()
-            if not conversation.take_ready(ready):
-                raise conversation.anomaly(type(ready).__name__)
+            await conversation.read_ready()
         else:
             conversation.is_owed = False
 
@@ -259,8 +267,7 @@ class PostgresConnection:
         await self._come_to_run()
         self._backend.touch()
         conversation = self._conversation
-        # The extended protocol takes one statement only: a second lock on what the verifier has
-        # said.
+        # The extended protocol takes one statement only: a second lock beside the verifier's.
         start = Parse("", fragment.sql).encode() + Bind("", "").encode()
         self._lead_up()
         conversation.send(start + Execute("", 0).encode() + SYNC)
@@ -360,6 +367,9 @@ class PostgresConnection:
         elif self._conversation.status == IDLE:
             self._is_wrapped = True
             self._lead_begin(postgres_command.begin(None, False))
+        elif self._has_new_pins:
+            self._backend.lead_local_settings()
+        self._has_new_pins = False
 
     def _lead_begin(self, command: Command) -> None:
         self._backend.touch()
@@ -397,17 +407,6 @@ class PostgresConnection:
         self._is_wrapped = False
         self._portals.clear()
         await self._conversation.command(command)
-
-    def _way_to_run(self, portal: Portal, row_max: int) -> tuple[bool, int]:
-        """Whether to send Sync at once, and how many rows to ask for: see `postgres_stream.py`."""
-        conversation = self._conversation
-        is_in_transaction = conversation.status == IN_TRANSACTION
-        if not conversation.is_held:
-            if row_max == 0 and (self._is_wrapped or not is_in_transaction or not portal.has_limit):
-                return True, 0
-            if is_in_transaction and not portal.has_limit:
-                return True, row_max
-        return False, next_step(portal, row_max) if portal.has_limit else row_max
 
     async def _open_stream(
         self, opened: Opening, *, row_max: int, is_synced: bool

@@ -154,12 +154,22 @@ class Conversation:
 
     async def settle(self, *, is_synced: bool) -> None:
         """After an ErrorResponse: bring the server to ReadyForQuery. It skips what follows until
-        Sync.
+        Sync, and takes back the settings that the transaction made.
         """
         if not is_synced:
             self.channel.write(SYNC)
-        while not self.take_ready(await self.read(COMMAND_SECONDS_MAX)):
-            raise self.anomaly("a message after an error")
+        self._watch.is_open = True
+        try:
+            while not self.take_ready(await self.read(COMMAND_SECONDS_MAX)):
+                raise self.anomaly("a message after an error")
+        finally:
+            self._watch.is_open = False
+
+    async def read_ready(self) -> None:
+        """Read the ReadyForQuery that is due. Raises SourceFault for anything else."""
+        message = await self.read()
+        if not self.take_ready(message):
+            raise self.anomaly(type(message).__name__)
 
     def take_ready(self, message: Message) -> bool:
         """Note a ReadyForQuery; False for any other message."""

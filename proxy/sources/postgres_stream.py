@@ -195,7 +195,7 @@ class PostgresRowStream:
             self._is_suspended and conversation.status != IN_TRANSACTION and not self._is_synced
         )
         if self._is_synced:
-            await self._read_ready()
+            await self._conversation.read_ready()
         elif must_hold:
             conversation.is_owed = False
         else:
@@ -213,12 +213,7 @@ class PostgresRowStream:
         conversation.channel.write(close + SYNC)
         if close and not isinstance(await conversation.read(), CloseComplete):
             raise conversation.anomaly("a portal that does not close")
-        await self._read_ready()
-
-    async def _read_ready(self) -> None:
-        message = await self._conversation.read()
-        if not self._conversation.take_ready(message):
-            raise self._conversation.anomaly(type(message).__name__)
+        await self._conversation.read_ready()
 
     async def _fail(self, error: ErrorResponse) -> None:
         self._is_done = True
@@ -292,6 +287,20 @@ def next_step(portal: Portal, rows_left: int) -> int:
     if rows_left:
         step = min(step, rows_left)
     return max(step, 1)
+
+
+def way_to_run(
+    conversation: Conversation, portal: Portal, row_max: int, *, is_wrapped: bool
+) -> tuple[bool, int]:
+    """Whether to send Sync at once, and how many rows to ask for. `is_wrapped`: the transaction is
+    ours, and nobody resumes a portal in it."""
+    is_in_transaction = conversation.status == IN_TRANSACTION
+    if not conversation.is_held:
+        if row_max == 0 and (is_wrapped or not is_in_transaction or not portal.has_limit):
+            return True, 0
+        if is_in_transaction and not portal.has_limit:
+            return True, row_max
+    return False, next_step(portal, row_max) if portal.has_limit else row_max
 
 
 def fault_of(error: ErrorResponse, portal: Portal) -> SourceFault:

@@ -9,7 +9,8 @@ import pytest
 
 from proxy.wire.frontend import Bind, Describe, Execute, Parse, Query, Sync
 from tests.live.gate import Gate
-from tests.live.test_wire import Conversation, compare, run
+from tests.live.test_wire import Conversation, compare, opened, run
+from tests.live.wire import told
 
 SIMPLE = [
     "SET DateStyle='SQL, DMY'; SET DateStyle='ISO'; SHOW DateStyle",
@@ -52,6 +53,42 @@ AWARE = (
 """Statements that ask whether they stand in a transaction block."""
 
 MISSING = ("FETCH 1 FROM c", "MOVE 1 FROM c", "EXECUTE p", "CLOSE c", "DEALLOCATE p")
+
+ZONED = "SELECT '2020-01-01 00:00:00+00'::timestamptz, count(*) FROM shop.items"
+FAILING = "SELECT 1 / (id - id) FROM shop.items"
+TOKYO, ROME = "SET TimeZone = 'Asia/Tokyo'", "SET TimeZone = 'Europe/Rome'"
+DATES = (
+    "DECLARE c CURSOR FOR SELECT '2020-01-01 00:00:00+00'::timestamptz + id * interval '1 day'"
+    " FROM shop.items ORDER BY id"
+)
+
+REPINNED = [
+    ("BEGIN", ZONED, TOKYO, ZONED, "ROLLBACK", ZONED, "SHOW TimeZone"),
+    ("BEGIN", ZONED, "SET LOCAL TimeZone = 'Asia/Tokyo'", ZONED, "COMMIT", ZONED),
+    ("BEGIN", ZONED, TOKYO, "COMMIT", ZONED, "BEGIN", ROME, ZONED, FAILING, "ROLLBACK", ZONED),
+    (
+        *("BEGIN", ZONED, "SAVEPOINT a", TOKYO, ZONED, "ROLLBACK TO a", ZONED, ROME, ZONED),
+        *("SAVEPOINT b", TOKYO, ZONED, FAILING, "ROLLBACK TO b", ZONED, "RELEASE b", "RELEASE a"),
+        *(ZONED, "COMMIT", ZONED),
+    ),
+    (TOKYO, "BEGIN", FAILING, "ROLLBACK", ZONED),
+    (TOKYO, "BEGIN", "SAVEPOINT a", FAILING, "ROLLBACK TO a", ZONED, "COMMIT", ZONED),
+    (
+        *("BEGIN", DATES, "FETCH 1 FROM c", "SET DateStyle = German", "FETCH 2 FROM c"),
+        *("SAVEPOINT a", TOKYO, "FETCH 1 FROM c", "ROLLBACK TO a", "FETCH 1 FROM c", "COMMIT"),
+    ),
+    ("BEGIN", ZONED, "SELECT set_config('TimeZone', 'Asia/Tokyo', true)", ZONED, "COMMIT", ZONED),
+    ("BEGIN", ZONED, TOKYO, f"COPY ({ZONED}) TO STDOUT", "ROLLBACK", f"COPY ({ZONED}) TO STDOUT"),
+    (f"{ZONED}; {TOKYO}; {ZONED}; {FAILING}", ZONED),
+    (f"BEGIN; {ZONED}; {TOKYO}; {ZONED}; RESET TimeZone; {ZONED}", "COMMIT", ZONED),
+]
+"""What changes output changes in the midst of a transaction that has read."""
+
+PIPED = [
+    (*run(ZONED), *run(TOKYO), *run(ZONED), Sync(), *run(ZONED), Sync()),
+    (*run(ZONED), *run(TOKYO), *run(ZONED), *run(FAILING), Sync(), *run(ZONED), Sync()),
+    (*run("BEGIN"), *run(ZONED), *run(TOKYO), *run(ZONED), *run("ROLLBACK"), *run(ZONED), Sync()),
+]
 
 LATE: dict[str, tuple[Conversation, int]] = {
     "a cursor made between Bind and Execute has no columns": (
@@ -115,3 +152,30 @@ async def test_what_came_late(gate: Gate, name: str) -> None:
     messages, readies = LATE[name]
 
     await compare(gate, messages, readies)
+
+
+@pytest.mark.parametrize("statements", REPINNED)
+async def test_output_follows_the_settings(gate: Gate, statements: tuple[str, ...]) -> None:
+    await compare(gate, tuple(Query(sql) for sql in statements), len(statements))
+
+
+@pytest.mark.parametrize("messages", PIPED)
+async def test_output_follows_the_settings_of_a_pipeline(
+    gate: Gate, messages: Conversation
+) -> None:
+    await compare(gate, messages, sum(isinstance(one, Sync) for one in messages))
+
+
+async def test_settings_do_not_change_under_a_portal_of_a_pipeline(gate: Gate) -> None:
+    ours, theirs = await opened(gate)
+    theirs.close()
+    found = told(
+        await ours.converse(
+            (*run("SELECT id FROM shop.items", 1), *run(TOKYO), *run(ZONED), Sync())
+        )
+    )
+    again = told(await ours.converse((Query(TOKYO), Query(ZONED)), 2))
+    ours.close()
+
+    assert any("0A000 settings that change output" in line for line in found)
+    assert not any(line.startswith("ErrorResponse") for line in again)

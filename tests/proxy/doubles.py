@@ -78,6 +78,9 @@ class Connection:
         if status is not None:
             self.status = status
 
+    def pin(self, pins: Mapping[str, str]) -> None:
+        self._do(f"pin {pins['TimeZone']}")
+
     async def begin(self, isolation: str | None = None, deferrable: bool = False) -> None:
         self._do(f"begin {isolation}", b"T")
 

@@ -100,6 +100,20 @@ async def test_settings_do_not_bleed_between_sessions(source: PostgresSource) ->
     await asyncio.gather(*(ask(number) for number in range(24)))
 
 
+async def test_settings_follow_the_client_inside_a_transaction(source: PostgresSource) -> None:
+    async with borrowed(source, {"TimeZone": "UTC"}) as connection:
+        await connection.begin()
+        assert await value_of(connection, "SHOW TimeZone") == b"UTC"
+        await connection.savepoint("a")
+        connection.pin({"TimeZone": "Asia/Tokyo"})
+        assert await value_of(connection, "SHOW TimeZone") == b"Asia/Tokyo"
+        await connection.rollback_to("a")
+        assert await value_of(connection, "SHOW TimeZone") == b"Asia/Tokyo"
+        connection.pin({"TimeZone": "UTC"})
+        assert await value_of(connection, "SHOW TimeZone") == b"UTC"
+        await connection.commit()
+
+
 async def test_cancel_reaches_the_right_server(source: PostgresSource) -> None:
     async with borrowed(source) as connection, borrowed(source) as bystander:
 
