@@ -36,6 +36,7 @@ from proxy.sql.scope import (
     Select,
     columns_read,
 )
+from proxy.sql.statistics import is_calm, restless_columns, without_statistics
 
 Decide = Callable[[RelationKey], RelationDecision]
 
@@ -48,6 +49,7 @@ class GuardedRelation:
 
     `columns_read` are those that the statement uses, in table order, for the audit log.
     `is_stored`: reading it runs no code of the source, as reading a view or foreign table may.
+    `restless`: columns that leave its own fence without their statistics.
     """
 
     key: RelationKey
@@ -55,6 +57,7 @@ class GuardedRelation:
     columns_read: tuple[str, ...]
     is_only: bool
     is_stored: bool = False
+    restless: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ class _Guarding:
         for select in levels:
             plan = self.fences.levels.get(id(select))
             if plan is not None and plan.has_core:
-                core = _Core(select, plan, self.prefix, depths[id(select)])
+                core = _Core(self.bound, select, plan, self.prefix, depths[id(select)])
                 core.export_references()
                 self.cores[id(select)] = core
 
@@ -167,22 +170,31 @@ class _Guarding:
             raise InternalFault("catalog and policy disagree about the columns of a relation")
         is_only = not relation.inh
         read = tuple(name for name in names if name in self.columns_read.get(id(item), ()))
-        query = self._guard_query(item, decision, is_only=is_only)
-        if id(item) in self.fences.relations:
+        base = item.relation.relation
+        is_fenced = id(item) in self.fences.relations
+        restless = restless_columns(base.columns) if is_fenced else frozenset()
+        query = self._guard_query(item, decision, restless, is_only=is_only)
+        if is_fenced:
             query.limit_offset.CopyFrom(tree.integer(0))
             query.limit_option = pb.LIMIT_OPTION_COUNT
         column_names = tree.names(relation.alias.colnames) if relation.HasField("alias") else ()
         replacement = tree.subselect(query, item.name, column_names)
         item.node.Clear()
         item.node.CopyFrom(replacement)
-        base = item.relation.relation
-        self.guards.append(GuardedRelation(base.key, decision, read, is_only, base.is_stored))
+        self.guards.append(
+            GuardedRelation(base.key, decision, read, is_only, base.is_stored, restless)
+        )
 
-    def _guard_query(self, item: Item, decision: RelationDecision, *, is_only: bool) -> tree.Node:
+    def _guard_query(
+        self, item: Item, decision: RelationDecision, restless: frozenset[str], *, is_only: bool
+    ) -> tree.Node:
         assert item.relation is not None
         query = tree.select()
         for column in decision.columns:
-            if column.expression is None:
+            if column.expression is None and column.name in restless:
+                value = without_statistics(tree.column(column.name))
+                query.target_list.append(tree.target(value, column.name))
+            elif column.expression is None:
                 query.target_list.append(tree.target(tree.column(column.name)))
             else:
                 mask = self._expression(column.expression, decision)
@@ -241,7 +253,10 @@ def _kept_at_the_scan(part: tree.Node) -> tree.Node:
 class _Core:
     """The rebuilding of one fenced level: what the core exports, and what remains above it."""
 
-    def __init__(self, select: Select, plan: LevelFence, prefix: str, depth: int) -> None:
+    def __init__(
+        self, bound: Bound, select: Select, plan: LevelFence, prefix: str, depth: int
+    ) -> None:
+        self.bound = bound
         self.select = select
         self.plan = plan
         self.prefix = prefix
@@ -278,6 +293,8 @@ class _Core:
     def _export(self, output: Output, source: tree.Node) -> str:
         known = self.exports.get(id(output))
         if known is None:
+            if not is_calm(output, self.bound.refs):
+                source = without_statistics(source)
             known = (self._next_name(), source)
             self.exports[id(output)] = known
         return known[0]

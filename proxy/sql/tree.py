@@ -135,6 +135,16 @@ def children(message: Node) -> list[Node]:
     return found
 
 
+def unions(message: Node) -> list[Node]:
+    """Direct children that are `Node` unions: expressions, names and lists of these."""
+    return [
+        child
+        for field, value in message.ListFields()
+        if field.message_type is _NODE
+        for child in (value if field.is_repeated else (value,))
+    ]
+
+
 def walk(message: Node) -> Iterator[Node]:
     """The message and every message below it, parents first, `Node` unions unwrapped."""
     if message.DESCRIPTOR.name == "Node":

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from postgast import pg_query_pb2 as pb
 
+from policies.model import ColumnDecision
 from proxy.faults import Fault, InternalFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
@@ -36,6 +37,9 @@ _FORBIDDEN = frozenset(
     """IntoClause LockingClause RangeTableSample RangeTableFunc XmlExpr XmlSerialize CurrentOfExpr
     SetToDefault MultiAssignRef OnConflictClause MergeWhenClause InferClause""".split()
 )
+_NAMING_KINDS = frozenset(
+    {pb.AEXPR_OP, pb.AEXPR_OP_ANY, pb.AEXPR_OP_ALL}
+)  # others have fixed names
 _IDENTITY_KEYWORDS = frozenset(
     {
         pb.SVFOP_CURRENT_ROLE, pb.SVFOP_CURRENT_USER, pb.SVFOP_USER, pb.SVFOP_SESSION_USER,
@@ -153,17 +157,24 @@ class _Walk:
             if not verdict.is_allowed or (names[0] != verdict.schema and not is_side_by_side):
                 raise InternalFault("a function outside the allow-list was about to be run")
             self.is_built_in &= verdict.schema == BUILT_IN_SCHEMA
-        elif name == "A_Expr" and message.kind == pb.AEXPR_OP:
-            operator = CLASSIFICATION.operator(tree.names(message.name)[-1])
-            if not operator.is_allowed:
-                raise InternalFault("an operator outside the allow-list was about to be run")
-            self.is_built_in &= operator.schema == BUILT_IN_SCHEMA
+        elif name == "A_Expr" and message.kind in _NAMING_KINDS:
+            self._judge_operator(tree.names(message.name))
+        elif name == "SubLink" and message.oper_name:
+            self._judge_operator(tree.names(message.oper_name))
+        elif name == "SortBy" and message.use_op:
+            self._judge_operator(tree.names(message.use_op))
         elif name == "TypeName" and tree.names(message.names)[0] != BUILT_IN_SCHEMA:
             self.is_built_in = False  # reading a literal of an extension's type runs its code
         elif name == "ParamRef" and not 1 <= message.number <= self.parameter_count:
             raise InternalFault("a parameter outside the client's own was about to be read")
         elif name == "SQLValueFunction" and message.op in _IDENTITY_KEYWORDS:
             raise InternalFault("an identity of the source was about to be told")
+
+    def _judge_operator(self, names: tuple[str, ...]) -> None:
+        operator = CLASSIFICATION.operator(names[-1])
+        if not operator.is_allowed or (len(names) > 1 and names[0] != operator.schema):
+            raise InternalFault("an operator outside the allow-list was about to be run")
+        self.is_built_in &= operator.schema == BUILT_IN_SCHEMA
 
 
 _guards: dict[object, tuple[bytes, bytes]] = {}
@@ -181,6 +192,7 @@ def _expected_guard(
     key = (
         guarded.key,
         guarded.is_only,
+        guarded.restless,
         decision.columns,
         decision.row_filter,
         numbers,
@@ -200,23 +212,25 @@ def _compose_guard(
     guarded: GuardedRelation, rewritten: Rewritten, slots: dict[str, int]
 ) -> tuple[bytes, bytes]:
     decision = guarded.decision
-    columns = ", ".join(
-        _quoted(column.name)
-        if column.expression is None
-        else f"{column.expression} AS {_quoted(column.name)}"
-        for column in decision.columns
-    )
     only = "ONLY " if guarded.is_only else ""
     relation = f"{_quoted(guarded.key.schema)}.{_quoted(guarded.key.name)}"
     where = "" if decision.row_filter == "true" else f" WHERE {decision.row_filter}"
-    text = f"SELECT {columns} FROM {only}{relation}{where}"
     pair = []
-    for suffix in ("", " OFFSET 0"):
-        statement = tree.parse_tree(text + suffix).stmts[0].stmt.select_stmt
+    for restless, suffix in ((frozenset[str](), ""), (guarded.restless, " OFFSET 0")):
+        columns = ", ".join(_shown(column, restless) for column in decision.columns)
+        text = f"SELECT {columns} FROM {only}{relation}{where}{suffix}"
+        statement = tree.parse_tree(text).stmts[0].stmt.select_stmt
         _substitute_claims(statement, decision.claim_types, rewritten, slots)
         _hold_lookups(statement)
         pair.append(tree.strip_locations(statement).SerializeToString(deterministic=True))
     return pair[0], pair[1]
+
+
+def _shown(column: ColumnDecision, restless: frozenset[str]) -> str:
+    name = _quoted(column.name)
+    if column.expression is not None:
+        return f"{column.expression} AS {name}"
+    return f"COALESCE({name}, {name}) AS {name}" if column.name in restless else name
 
 
 def _substitute_claims(

@@ -64,6 +64,9 @@ CREATE TABLE parent (id int, tenant text, body text);
 CREATE TABLE child (extra text) INHERITS (parent);
 CREATE TABLE calc (id int PRIMARY KEY, tenant text, amt int,
   twice int GENERATED ALWAYS AS (amt * 2) STORED);
+CREATE TYPE pair AS (word text, number int);
+CREATE TABLE rare (id int PRIMARY KEY, tenant text, pair pair, doc jsonb, de text COLLATE german,
+  en text COLLATE english, nd text COLLATE folded);
 CREATE VIEW vp AS SELECT id, tenant, note, secret FROM orders;
 CREATE VIEW numbers AS SELECT id, tenant, note::int AS n FROM orders;
 CREATE MATERIALIZED VIEW snapshot AS SELECT 1 AS id, 't1'::text AS tenant, 'x'::text AS body;
@@ -102,6 +105,11 @@ INSERT INTO parent VALUES (1, 't1', '1'), (2, 't9', '{CANARY}-p' || %(salt)s);
 INSERT INTO child VALUES (3, 't1', '3', 'x'), (4, 't9', '{CANARY}-q' || %(salt)s, '{CANARY}');
 INSERT INTO calc SELECT i, CASE WHEN i %% 2 = 0 THEN 't1' ELSE 't9' END,
   CASE WHEN i %% 2 = 0 THEN i ELSE %(salt)s + i END FROM generate_series(1, 40) i;
+INSERT INTO rare SELECT i, 't1', ROW('w' || i %% 3, 1)::pair, '{{"a": 1}}'::jsonb FROM generate_series(1, 30) i;
+INSERT INTO rare SELECT i, 't9', ROW('{CANARY}' || %(salt)s, 1)::pair, ('{{"a": "{CANARY}' || %(salt)s || '"}}')::jsonb,
+  CASE WHEN %(salt)s %% 2 = 0 THEN '{CANARY}' END, CASE WHEN %(salt)s %% 2 = 0 THEN '{CANARY}' END,
+  CASE WHEN %(salt)s %% 2 = 0 THEN '{CANARY}' END
+FROM generate_series(31, 90) i;
 """
 VIRTUAL_ROWS = """
 INSERT INTO inverse SELECT i, CASE WHEN i %% 2 = 0 THEN 't1' ELSE 't9' END,
@@ -122,6 +130,7 @@ FILTERS: dict[str, tuple[str, frozenset[str]]] = {
     "events": (BY_MEMBER, frozenset({"sub"})),
     "parent": (BY_TENANT, frozenset({"tenants"})),
     "calc": (BY_TENANT, frozenset({"tenants"})),
+    "rare": (BY_TENANT, frozenset({"tenants"})),
     "inverse": (DEAR.format("inverse"), frozenset({"sub"})),
     "vp": (BY_MEMBER, frozenset({"sub"})),
     "numbers": (DEAR.format("numbers"), frozenset({"sub"})),

@@ -225,7 +225,7 @@ FENCE = _in(
     ),
     (
         "HAVING is harmless",
-        "if not all(self._is_harmless_expression(part, select) for part in having):",
+        "if not self._is_harmless_having(node.having_clause, select):",
         "if False:",
     ),
     (
@@ -254,6 +254,47 @@ FENCE = _in(
         "self._demand(sublink, is_forced=False)",
     ),
 )
+STATISTICS = (
+    *_in(
+        "fence.py",
+        (
+            "one half of HAVING excuses the other",
+            "return all(self._is_harmless_having(part, select) for part in tree.unions(message))",
+            "return True",
+        ),
+    ),
+    *_in(
+        "guard.py",
+        (
+            "a core lets statistics pass",
+            "if not is_calm(output, self.bound.refs):",
+            "if False:",
+        ),
+        (
+            "a fence of a relation lets statistics pass",
+            "restless = restless_columns(base.columns) if is_fenced else frozenset()",
+            "restless: frozenset[str] = frozenset()",
+        ),
+    ),
+    *_in(
+        "statistics.py",
+        (
+            "every output of a subquery is calm",
+            'if expression is None or not expression.HasField("column_ref"):\n            return False',
+            'if expression is None or not expression.HasField("column_ref"):\n            return True',
+        ),
+        (
+            "every collation is calm",
+            "return column.collation is None and column.type_oid in _CALM_OIDS",
+            "return column.type_oid in _CALM_OIDS",
+        ),
+        (
+            "every type is calm",
+            "return column.collation is None and column.type_oid in _CALM_OIDS",
+            "return column.collation is None",
+        ),
+    ),
+)
 GUARD = _in(
     "guard.py",
     (
@@ -271,11 +312,11 @@ GUARD = _in(
         "                    self._replace(item)\n",
         "                    pass\n",
     ),
-    ("no fence of its own", "if id(item) in self.fences.relations:", "if False:"),
+    ("no fence of its own", "        if is_fenced:\n", "        if False:\n"),
     (
         "ONLY is forgotten",
-        "query = self._guard_query(item, decision, is_only=is_only)",
-        "query = self._guard_query(item, decision, is_only=False)",
+        "query = self._guard_query(item, decision, restless, is_only=is_only)",
+        "query = self._guard_query(item, decision, restless, is_only=False)",
     ),
     ("a core without OFFSET", "core.limit_offset.CopyFrom(tree.integer(0))", "pass"),
     ("conditions above the core are lost", "if above is not None:", "if False:"),
@@ -310,8 +351,23 @@ VERIFY = _in(
     ),
     (
         "any operator may run",
-        "if not CLASSIFICATION.operator(tree.names(message.name)[-1]).is_allowed:",
+        "if not operator.is_allowed or (len(names) > 1 and names[0] != operator.schema):",
         "if False:",
+    ),
+    (
+        "operators of other schemas may run",
+        "if not operator.is_allowed or (len(names) > 1 and names[0] != operator.schema):",
+        "if not operator.is_allowed:",
+    ),
+    (
+        "operators of subqueries may be any",
+        'elif name == "SubLink" and message.oper_name:',
+        "elif False:",
+    ),
+    (
+        "operators of ORDER BY may be any",
+        'elif name == "SortBy" and message.use_op:',
+        "elif False:",
     ),
     ("any parameter may be read", "not 1 <= message.number <= self.parameter_count:", "False:"),
     (
@@ -351,5 +407,5 @@ IDENTITY = _in(
 )
 
 MUTANTS = (
-    *CLASSIFY, *BIND, *SCOPING, *SAFETY, *COLLATION, *FENCE, *GUARD, *VERIFY, *IDENTITY,
+    *CLASSIFY, *BIND, *SCOPING, *SAFETY, *COLLATION, *FENCE, *STATISTICS, *GUARD, *VERIFY, *IDENTITY,
 )  # fmt: skip
