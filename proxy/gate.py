@@ -290,7 +290,8 @@ class Gate:
         node = portal.prepared.statement.node
         target = workspace.cursor(node.portalname)
         count = cursor.row_max(node)
-        cursor.check_formats(target, portal)
+        if not node.ismove:  # MOVE shows no row: asyncpg moves binary portals by simple queries
+            cursor.check_formats(target, portal)
         async with aclosing(self.run(workspace, target, count)) as chunks:
             async for chunk in chunks:
                 # A cursor that was missing at Bind had no columns then: its rows go nowhere.

@@ -68,6 +68,14 @@ def with_formats(
     return tuple(replace(one, format=code) for one, code in zip(fields, formats, strict=True))
 
 
+_ROUTINES = (
+    ("26000", "prepared statement", "FetchPreparedStatement"),
+    ("0A000", "cached plan must not change result type", "RevalidateCachedQuery"),
+)
+"""SQLSTATE, begin of the message, and Postgres' own routine: pgjdbc and postgres.js know by the
+routine that a statement has only to be prepared again, and do so without a word."""
+
+
 def error_message(fault: Fault, *, is_fatal: bool = False) -> ErrorResponse:
     """The ErrorResponse that tells `fault` (PostgreSQL documentation, "Error and Notice
     Fields")."""
@@ -79,6 +87,9 @@ def error_message(fault: Fault, *, is_fatal: bool = False) -> ErrorResponse:
         fields["H"] = _clean(fault.hint)
     if fault.position is not None:
         fields["P"] = str(fault.position)
+    for sqlstate, begin, routine in _ROUTINES:
+        if fault.sqlstate == sqlstate and fault.message.startswith(begin):
+            fields["R"] = routine
     return ErrorResponse(fields)
 
 

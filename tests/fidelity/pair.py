@@ -11,7 +11,7 @@ import logging
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +76,16 @@ def _quiet() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def serving(server: Server) -> AsyncIterator[Pair]:
-    """A filled database of `server` with a gate before it, in this process."""
+async def serving(
+    server: Server,
+    *,
+    listen: Mapping[str, object] | None = None,
+    claims: Mapping[str, object] | None = None,
+) -> AsyncIterator[Pair]:
+    """A filled database of `server` with a gate before it, in this process.
+
+    `listen` is merged into that part of the configuration, `claims` into the reader's token.
+    """
     with (
         _quiet(),
         tempfile.TemporaryDirectory(prefix="sallyport-fidelity-") as name,
@@ -89,9 +97,9 @@ async def serving(server: Server) -> AsyncIterator[Pair]:
             policy = _policy(owner)
         try:
             (directory / "policy.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))
-            token = _identity(directory)
+            token = _identity(directory, claims or {})
             (directory / "post").mkdir(mode=0o700)
-            configuration = load_configuration(_configuration(directory, server))
+            configuration = load_configuration(_configuration(directory, server, listen or {}))
             async with shadow_cluster(directory / "shadow") as shadow:
                 post = Post(0, shadow, directory / "post")
                 async with opened(configuration, post, load_policy) as worker:
@@ -119,7 +127,7 @@ def _policy(owner: psycopg.Connection[tuple[object, ...]]) -> dict[str, object]:
     }
 
 
-def _identity(directory: Path) -> str:
+def _identity(directory: Path, claims: Mapping[str, object]) -> str:
     """Write the issuer's key set; returns a token of the one reader."""
     key = Ed25519PrivateKey.generate()
     public = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
@@ -128,10 +136,10 @@ def _identity(directory: Path) -> str:
     now = int(time.time())
     payload = {"iss": ISSUER, "aud": AUDIENCE, "sub": "reader", "roles": ["reader"]}
     times = {"iat": now, "exp": now + 3600}
-    return jwt.encode({**payload, **times}, key, algorithm="EdDSA", headers={"kid": "k1"})
+    return jwt.encode({**payload, **times, **claims}, key, algorithm="EdDSA", headers={"kid": "k1"})
 
 
-def _configuration(directory: Path, server: Server) -> Path:
+def _configuration(directory: Path, server: Server, listen: Mapping[str, object]) -> Path:
     (directory / "password").write_text(ROLE_PASSWORD)
     issuer = {"issuer": ISSUER, "audience": AUDIENCE, "jwks": {"file": "jwks.json"}}
     source = {
@@ -144,7 +152,7 @@ def _configuration(directory: Path, server: Server) -> Path:
         "tls": {"mode": "disable"},
     }
     content = {
-        "listen": {"port": 0, "drain_seconds_max": 2},
+        "listen": {"port": 0, "drain_seconds_max": 2, **listen},
         "identity": {"issuers": [issuer]},
         "policies": ["policy.yaml"],
         "sources": [source],

@@ -46,6 +46,16 @@ async def test_portal_is_read_in_pieces(connection: asyncpg.Connection) -> None:
     assert seen == list(range(3, 3001, 3))
 
 
+async def test_portal_is_moved_forward(connection: asyncpg.Connection) -> None:
+    async with connection.transaction():
+        cursor = await connection.cursor("SELECT id FROM shop.orders ORDER BY id")
+        first = await cursor.fetchrow()
+        skipped = await cursor.forward(3)
+        later = await cursor.fetchrow()
+
+    assert (first["id"], skipped, later["id"]) == (3, 3, 15)
+
+
 async def test_pool_resets_its_connections(gate: Gate) -> None:
     async with asyncpg.create_pool(
         host="127.0.0.1",

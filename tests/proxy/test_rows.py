@@ -44,6 +44,21 @@ def test_a_fault_with_everything() -> None:
     assert error_message(fault, is_fatal=True).fields["V"] == "FATAL"
 
 
+@pytest.mark.parametrize(
+    ("sqlstate", "message", "routine"),
+    [
+        ("26000", 'prepared statement "s" does not exist', "FetchPreparedStatement"),
+        ("0A000", "cached plan must not change result type", "RevalidateCachedQuery"),
+        ("0A000", "cursors go forward only", None),
+        ("42P01", 'prepared statement "s" does not exist', None),
+    ],
+)
+def test_a_statement_to_prepare_again_is_told_by_its_routine(
+    sqlstate: str, message: str, routine: str | None
+) -> None:
+    assert error_message(Fault(message, sqlstate=sqlstate)).fields.get("R") == routine
+
+
 def test_texts_are_bounded_and_without_zero_bytes() -> None:
     fields = error_message(Fault("a\0b" + "x" * 100_000)).fields
 
