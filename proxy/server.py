@@ -29,6 +29,7 @@ from proxy.catalog.shadow import shadow_cluster
 from proxy.runtime.config import Configuration, load
 from proxy.runtime.embedded import Cluster
 from proxy.runtime.tasks import spawn
+from proxy.shadow_keeper import keep_alive
 from proxy.sources.backoff import Backoff
 from proxy.upkeep import StartRefused
 from proxy.worker_process import READY, REFUSED, RELOAD, Instructions
@@ -44,10 +45,12 @@ _logger = structlog.get_logger("server")
 
 @dataclass(slots=True)
 class Server:
-    """A serving gate. `port` is the one that clients connect to."""
+    """A serving gate. `port` is the one that clients connect to, `shadow` answers for the catalog
+    to all workers."""
 
     port: int
     workers: list[_Child]
+    shadow: Cluster
 
     def reload(self) -> None:
         """Tell all workers to read policies and schemas again (SIGHUP)."""
@@ -157,8 +160,10 @@ async def opened(
         cluster = shadow_cluster(configuration.shadow.directory or scratch / "shadow")
         stack.push_async_callback(cluster.stop)
         await cluster.start()
+        keeper = spawn(keep_alive(cluster), name="catalog server")
+        stack.push_async_callback(_cancelled, keeper)
         port = _reserve(configuration, stack)
-        server = Server(port, [])
+        server = Server(port, [], cluster)
         for number in range(worker_count(configuration)):
             child = _Child(
                 _instructions(configuration_file, cluster, scratch, port, number, is_demonstration),
@@ -172,6 +177,12 @@ async def opened(
         for worker in server.workers:
             worker.keep()
         yield server
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 def worker_count(configuration: Configuration) -> int:

@@ -36,7 +36,7 @@ from proxy.sources.base import Source, SourceState
 from proxy.sources.credential import CredentialError
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_options import PostgresOptions
-from proxy.sources.postgres_role import inspect_role
+from proxy.sources.postgres_role import inspect_role, reasons_not_read_only
 from proxy.tls import server_context
 from proxy.upkeep import LoadPolicy, StartRefused, Upkeep
 
@@ -168,8 +168,8 @@ async def _admit(
 ) -> dict[str, str]:
     """Put every source whose role is fit into `admitted`, the only ones that sessions may use.
 
-    Returns why others are unfit, by name: their role could step around policy (issue of the
-    operator). A source that is down is in neither, and must be asked about again.
+    Returns why others are unfit, by name: their role could step around policy, or the server let
+    the gate write. A source that is down is in neither, and must be asked about again.
     """
     refused = {}
     for name, source in sources.items():
@@ -181,12 +181,13 @@ async def _admit(
             connection = await source.acquire({})
             try:
                 report = await inspect_role(connection, wanted)
+                writable = await reasons_not_read_only(connection)
             finally:
                 await connection.release()
         except Fault as fault:
             _logger.warning("role not checked", source=name, reason=fault.message)
             continue
-        reasons = report.reasons_to_refuse()
+        reasons = (*report.reasons_to_refuse(), *writable)
         if reasons:
             refused[name] = f"source {name}: " + "; ".join(reasons)
         else:

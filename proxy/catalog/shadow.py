@@ -14,6 +14,8 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Final, Protocol
 
+import asyncpg
+
 from proxy.catalog.class_database import (
     ClusterAddress,
     class_name,
@@ -23,6 +25,7 @@ from proxy.catalog.class_database import (
 )
 from proxy.catalog.shadow_class import LinkCount, Materialised, ShadowClass
 from proxy.catalog.virtual import ClassCatalog
+from proxy.faults import SourceFault
 from proxy.runtime.embedded import SHADOW_MAJOR, Cluster
 
 CLASSES_MAX: Final = 64  # 8 to 35 MB of disk each
@@ -101,7 +104,12 @@ class Shadow:
 
     async def _materialise(self, wanted: ShadowClass) -> Materialised:
         assert self._template is not None, "start() comes first"
-        oids = await ensure_class(self._cluster, wanted.catalog, self._template)
+        try:
+            # The cluster may have been made anew since the last class was.
+            self._template = await prepare_template(self._cluster, self.database_name)
+            oids = await ensure_class(self._cluster, wanted.catalog, self._template)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+            raise SourceFault("the catalog is not available", sqlstate="57P03") from error
         self._made[wanted.catalog.key] = wanted
         self._made.move_to_end(wanted.catalog.key)
         await self._make_room(wanted)

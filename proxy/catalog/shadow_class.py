@@ -212,22 +212,23 @@ class ShadowClass:
     async def _asked(
         self, request: bytes, exchanges: int, search_path: tuple[str, ...] | None = None
     ) -> list[Answer]:
-        """All answers to `request`. A link that was lost is replaced once: nothing here writes."""
+        """All answers to `request`. A link that was lost is replaced, and a database that is gone
+        made again: nothing here writes. Raises SourceFault 57P03 when that does not help."""
         self.users += 1
         try:
-            for is_last in (False, True):
+            for is_last in (False, False, True):
                 try:
                     return await self._asked_once(request, exchanges, search_path)
                 except LinkLost as error:
-                    self._close_idle()  # what took one may have taken all: the last try is fresh
-                    if is_last:
-                        raise SourceFault(
-                            "the catalog is not available", sqlstate="57P03"
-                        ) from error
+                    self._close_idle()  # what took one may have taken all: the next try is fresh
+                    lost: Exception = error
                 except Fault as fault:
-                    if fault.sqlstate not in DROPPED_SQLSTATES or is_last:
+                    if fault.sqlstate not in DROPPED_SQLSTATES:
                         raise
-                    self.forget()  # another process of the gate dropped it
+                    self.forget()  # another process of the gate dropped it, or it was made anew
+                    lost = fault
+                if is_last:
+                    raise SourceFault("the catalog is not available", sqlstate="57P03") from lost
             raise AssertionError("unreachable")
         finally:
             self.users -= 1

@@ -203,18 +203,39 @@ class Cluster:
         self._take_lock()
         try:
             self._give_away(self.directory)
+            self._forget_socket_directory()
             await self._stop_orphan()
-            if not (self._data / "PG_VERSION").exists():
-                await self._initialise()
-            self._check_major()
             self._socket_directory = self._new_socket_directory()
             if self._has_tcp and self.port == 0:
                 self.port = _free_port()
-            self._write_configuration()
-            await self._launch()
+            await self._come_up()
         except BaseException:
             await self.stop()
             raise
+
+    async def wait(self) -> int | None:
+        """Wait until the postmaster ends by itself; its exit code, None if there is none."""
+        return None if self._process is None else await self._process.wait()
+
+    async def revive(self) -> None:
+        """Start again after the postmaster died, where it was: clients find the same socket.
+
+        A disposable cluster is made anew, so what was in it is gone. Raises ClusterError.
+        """
+        if self.is_running:
+            return
+        if self._lock is None:
+            raise ClusterError(f"the cluster in {self.directory} was not started")
+        self._process = None
+        await self._stop_orphan()
+        await self._come_up()
+
+    async def _come_up(self) -> None:
+        if not (self._data / "PG_VERSION").exists():
+            await self._initialise()
+        self._check_major()
+        self._write_configuration()
+        await self._launch()
 
     async def stop(self) -> None:
         """Fast shutdown, then an immediate one; removes the socket's folder. Safe to call twice."""
@@ -387,8 +408,7 @@ class Cluster:
             return []
 
     async def _stop_orphan(self) -> None:
-        """Stop a postmaster that outlived its owner; forget pid file and socket of a dead one."""
-        self._forget_socket_directory()
+        """Stop a postmaster that outlived its owner; forget the pid file of a dead one."""
         lines = self._pid_file_lines()
         process_id = int(lines[0]) if lines and lines[0].strip().isdigit() else 0
         for kind in (signal.SIGINT, signal.SIGQUIT):

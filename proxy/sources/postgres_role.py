@@ -45,6 +45,12 @@ ORDER BY 1, 2
 """
 
 
+# Harmless even where it succeeds: the transaction around it is rolled back.
+_WRITE: Final = "CREATE TEMP TABLE sallyport_write_probe ()"
+_MODE: Final = "SELECT pg_catalog.current_setting('transaction_read_only')"
+READ_ONLY_SQL_TRANSACTION: Final = "25006"
+
+
 @dataclass(frozen=True, slots=True)
 class RoleReport:
     """Facts about the upstream role; relations as (schema, name)."""
@@ -121,3 +127,32 @@ async def inspect_role(
         unreadable=tuple(key for key, (_, is_readable, _) in found.items() if not is_readable),
         missing=tuple(key for key in wanted if key not in found),
     )
+
+
+async def reasons_not_read_only(connection: PostgresConnection) -> tuple[str, ...]:
+    """Try on this connection what must not work: a write, inside a transaction as the gate opens
+    it and, where the server is ours between transactions, outside. Empty when both were refused for
+    the right reason. Raises SourceFault when the source cannot be asked.
+    """
+    reasons = []
+    await connection.begin()
+    try:
+        if not await _refuses_writes(connection.backend):
+            reasons.append("a transaction of the gate is not read-only at the server")
+    finally:
+        await connection.rollback()
+    if not connection.backend.is_pooled_by_transaction and not await _refuses_writes(
+        connection.backend
+    ):
+        reasons.append("the session is not read-only at the server")
+    return tuple(reasons)
+
+
+async def _refuses_writes(backend: PostgresBackend) -> bool:
+    if await backend.query(_MODE, (), ()) != [(b"on",)]:
+        return False
+    try:
+        await backend.query(_WRITE, (), ())
+    except SourceFault as fault:
+        return fault.sqlstate == READ_ONLY_SQL_TRANSACTION
+    return False

@@ -80,6 +80,34 @@ async def test_a_dead_worker_is_replaced(running: Running) -> None:
         await connection.close()
 
 
+async def test_a_dead_catalog_server_is_replaced(running: Running) -> None:
+    connection = await connect(running.gate)
+    assert await rows(connection, "SELECT count(*) FROM pg_class WHERE relname = 'items'") == [(1,)]
+    victim = running.server.shadow.process_id
+    assert victim is not None
+    os.kill(victim, signal.SIGKILL)
+
+    told = set()
+    for number in range(300):
+        try:
+            # Never asked before, so that nobody remembers the answer.
+            found = await rows(connection, f"SELECT count(*) AS n{number} FROM shop.items")
+        except psycopg.Error as error:
+            told.add(error.sqlstate)
+        else:
+            assert found == [(6000,)]
+            if running.server.shadow.process_id not in (None, victim):
+                break
+        await asyncio.sleep(0.05)
+    else:
+        raise AssertionError("it did not come back")
+    assert told == {"57P03"}
+    assert await rows(connection, "SELECT count(*) FROM pg_class WHERE relname = 'items'") == [(1,)]
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        await connection.execute("SELECT * FROM shop.secrets")
+    await connection.close()
+
+
 async def test_reload_reaches_every_worker(running: Running) -> None:
     changed = POLICY.replace("note: {mask: withheld}", "note: {}").replace("unmask: [note]", "")
     policy = running.files.directory / "policy.yaml"

@@ -14,8 +14,11 @@ import pytest
 from proxy import worker as module
 from proxy.catalog.shadow import shadow_cluster
 from proxy.runtime.config import load
+from proxy.sources import postgres_command
+from proxy.sources.postgres_command import Command
+from proxy.upkeep import StartRefused
 from proxy.worker import Post, opened
-from tests.live.gate import Gate, policy_set, prepared
+from tests.live.gate import Gate, policy_set, prepared, serving
 
 COUNT = "SELECT count(*) FROM shop.orders"
 ATTEMPTS_MAX = 150
@@ -104,3 +107,14 @@ async def test_a_mighty_role_is_not_served_however_late_it_comes(
 
         await found.admin(mend)
         await found.until("rows")
+
+
+async def test_a_source_that_lets_the_gate_write_is_not_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        postgres_command, "begin", lambda *_: Command("BEGIN READ WRITE", ("BEGIN",))
+    )
+    with pytest.raises(StartRefused, match=r"source main: .*not read-only"):
+        async with serving():
+            raise AssertionError("it started")

@@ -46,6 +46,32 @@ async def test_starts_answers_and_keeps_its_data_over_a_restart(cluster: Cluster
     await connection.close()
 
 
+@pytest.mark.parametrize("durable", [False, True])
+async def test_a_killed_one_is_revived_in_its_place(tmp_path: Path, durable: bool) -> None:
+    async with Cluster(tmp_path / "c", durable=durable) as cluster:
+        connection = await cluster.connect()
+        await connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
+        place, victim = cluster.socket_path, cluster.process_id
+        assert victim is not None
+        os.kill(victim, signal.SIGKILL)
+        await cluster.wait()
+        assert not cluster.is_running
+        await cluster.revive()
+
+        assert cluster.socket_path == place
+        connection = await cluster.connect()
+        # What was never synced cannot be trusted, and is made anew.
+        kept = await connection.fetchval("SELECT to_regclass('kept')::text")
+        assert kept == ("kept" if durable else None)
+        await connection.close()
+
+
+async def test_only_what_was_started_is_revived(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path / "c", durable=False)
+    with pytest.raises(ClusterError, match="not started"):
+        await cluster.revive()
+
+
 async def test_socket_and_password_are_private(tmp_path: Path) -> None:
     async with Cluster(tmp_path / "c", durable=False) as cluster:
         assert stat.S_IMODE(cluster.socket_directory.stat().st_mode) == 0o700

@@ -7,7 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from proxy.sources.postgres_role import RoleReport, inspect_role
+from proxy.sources import postgres_command, postgres_pins
+from proxy.sources.postgres_command import Command
+from proxy.sources.postgres_options import PostgresOptions
+from proxy.sources.postgres_role import RoleReport, inspect_role, reasons_not_read_only
 from tests.proxy.sources.live import borrowed, options_of, started
 from tests.servers.postgres import Server
 
@@ -102,3 +105,45 @@ async def test_an_old_server_is_a_reason(postgres_server: Server, company: str) 
     old = replace(report, server_version=130_022)
     assert not old.is_supported_version
     assert old.reasons_to_refuse() == ("the server is older than PostgreSQL 14",)
+
+
+async def test_the_gates_sessions_cannot_write(postgres_major_server: Server) -> None:
+    async with started(options_of(postgres_major_server)) as source:
+        for _ in range(2):
+            async with borrowed(source) as connection:
+                assert await reasons_not_read_only(connection) == ()
+                assert connection.status == b"I"
+
+
+async def test_a_server_that_ignores_the_start_up_parameter_is_found_out(
+    postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    born = postgres_pins.born_settings
+
+    def writing(options: PostgresOptions) -> dict[str, str | None]:
+        return born(options) | {"default_transaction_read_only": "off"}
+
+    monkeypatch.setattr(postgres_pins, "born_settings", writing)
+    monkeypatch.setattr(postgres_pins, "_CONSTANT", {})
+    async with started(options_of(postgres_server)) as source, borrowed(source) as connection:
+        assert await reasons_not_read_only(connection) == (
+            "the session is not read-only at the server",
+        )
+
+
+async def test_a_transaction_that_could_write_is_found_out(
+    postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        postgres_command, "begin", lambda *_: Command("BEGIN READ WRITE", ("BEGIN",))
+    )
+    async with started(options_of(postgres_server)) as source:
+        async with borrowed(source) as connection:
+            assert await reasons_not_read_only(connection) == (
+                "a transaction of the gate is not read-only at the server",
+            )
+        async with borrowed(source) as connection:
+            found = await connection.backend.query(
+                "SELECT pg_catalog.to_regclass('pg_temp.sallyport_write_probe')", (), ()
+            )
+            assert found == [(None,)]
