@@ -1,4 +1,8 @@
-"""`make fuzz`: generated statements until time is up; any difference is a stop-the-line bug."""
+"""`make fuzz`: generated statements until time is up; any difference is a stop-the-line bug.
+
+Half of the time the guarded SQL is run on both databases (`oracle`), half of it conversations are held
+with two gates (`wire`).
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,17 @@ import random
 import sys
 import time
 
+import structlog
+
+from tests.fuzz import wire
 from tests.fuzz.fixture import world
 from tests.fuzz.oracle import Oracle, Tally
 from tests.fuzz.shapes import Shapes
-from tests.servers.postgres import running
+from tests.servers.postgres import Server, running
 
 STATEMENTS_PER_WORLD = 4_000  # then new data under the next seed
 PROGRESS_SECONDS = 30.0
+LOG_LEVEL_NONE = 60  # above critical: two gates would write a line per statement
 
 
 def main() -> int:
@@ -23,17 +31,32 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=None, help="default: drawn, and printed")
     parser.add_argument("--major", type=int, default=16, help="PostgreSQL version, 14 to 18")
     parser.add_argument("--statements", type=int, default=None, help="stop after so many instead")
+    parser.add_argument("--only", choices=["sql", "wire"], help="one half, for the whole time")
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else random.randrange(10**6)
-    tally = Tally()
-    deadline = time.monotonic() + arguments.minutes * 60
+    minutes = arguments.minutes if arguments.only else arguments.minutes / 2
+    differences = 0
     with running(arguments.major) as server:
-        while not _is_over(tally, deadline, arguments.statements):
-            with world(server, seed) as current:
-                _run(Oracle(current, tally), seed, deadline, arguments.statements)
-            seed += 1
+        if arguments.only != "wire":
+            differences += _run_sql(server, seed, minutes, arguments.statements)
+        if arguments.only != "sql":
+            logging = structlog.make_filtering_bound_logger(LOG_LEVEL_NONE)
+            structlog.configure(wrapper_class=logging)
+            found = wire.run(server, seed, minutes=minutes, statements=arguments.statements)
+            print(found.report(seed))
+            differences += len(found.differences)
+    return 1 if differences else 0
+
+
+def _run_sql(server: Server, seed: int, minutes: float, statements: int | None) -> int:
+    tally = Tally()
+    deadline = time.monotonic() + minutes * 60
+    while not _is_over(tally, deadline, statements):
+        with world(server, seed) as current:
+            _run(Oracle(current, tally), seed, deadline, statements)
+        seed += 1
     print(report(tally, seed))
-    return 1 if tally.differences else 0
+    return len(tally.differences)
 
 
 def _is_over(tally: Tally, deadline: float, statements: int | None) -> bool:

@@ -54,7 +54,7 @@ STAGES = (
         "tests/fuzz",
         (
             sys.executable, "-m", "tests.fuzz", "--statements", str(FUZZ_STATEMENTS),
-            "--seed", str(FUZZ_SEED),
+            "--seed", str(FUZZ_SEED), "--only", "sql",
         ),
     ),
 )  # fmt: skip

@@ -1,0 +1,164 @@
+"""Noninterference over the wire: the same conversation with two gates, every message compared.
+
+What `oracle` does with the guarded SQL alone, this does with everything around it: parameters in
+both formats, statements prepared once and executed often, portals, cursors, COPY, binary results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import pq
+
+from proxy.wire import backend
+from tests.fuzz.conversation import WAYS, WITHOUT_PARAMETERS, Round, Seen, difference, rounds
+from tests.fuzz.fixture import World, world
+from tests.fuzz.gates import Gates, twin_gates
+from tests.fuzz.parameters import Parametrised
+from tests.live.wire import Message, RawClient
+from tests.servers.postgres import Server
+
+DIFFERENCES_MAX = 10
+PROGRESS_SECONDS = 30.0
+STATEMENTS_PER_WORLD = 1_500  # then new data, and another planner
+_TIMEOUT = "57014"
+
+
+@dataclass
+class WireTally:
+    """Figures of a run. `ways` counts accepted conversations by way."""
+
+    generated: int = 0
+    accepted: int = 0
+    errors: int = 0
+    timeouts: int = 0
+    parameters: int = 0
+    refusals: Counter[str] = field(default_factory=Counter)
+    ways: Counter[str] = field(default_factory=Counter)
+    differences: list[str] = field(default_factory=list)
+
+    @property
+    def accepted_share(self) -> float:
+        return self.accepted / self.generated if self.generated else 0.0
+
+    def report(self, seed: int) -> str:
+        """The figures as text."""
+        refused = "; ".join(f"{n}× {text}" for text, n in self.refusals.most_common(8))
+        lines = [
+            f"{self.generated} conversations with two gates, last seed {seed}",
+            f"accepted {self.accepted} ({self.accepted_share:.1%}), {self.parameters} parameters",
+            f"raised an error on both sides {self.errors}, timed out {self.timeouts}",
+            "ways: " + ", ".join(f"{way} {n}" for way, n in self.ways.most_common()),
+            f"refusals: {refused}",
+            f"differences {len(self.differences)}",
+        ]
+        return "\n".join(lines + self.differences)
+
+
+class WireOracle:
+    """A connection to each gate, and one to the left database to see what is SQL at all."""
+
+    def __init__(self, made: World, gates: Gates, tally: WireTally) -> None:
+        self.gates = gates
+        self.tally = tally
+        self._clients: list[RawClient] = []
+        self._direct = psycopg.connect(made.left, autocommit=True)
+        self._direct.execute("SET search_path = shop, pg_catalog")
+
+    async def close(self) -> None:
+        for client in self._clients:
+            client.close()
+        self._direct.close()
+
+    async def check(self, generator: Parametrised, source: random.Random) -> None:
+        """Draw a statement and a way, and compare the answers."""
+        way = source.choice(WAYS)
+        generator.is_plain = way in WITHOUT_PARAMETERS
+        one = generator.statement()
+        parameters = tuple(generator.parameters)
+        oids = [parameter.oid for parameter in parameters]
+        probe = self._direct.pgconn.prepare(b"", one.sql.encode(), oids)
+        if probe.status == pq.ExecStatus.FATAL_ERROR:  # the generator's slip
+            return
+        tally = self.tally
+        tally.generated += 1
+        tally.parameters += len(parameters)
+        conversation = rounds(way, one.sql, parameters, source)
+        left, right = await self._ask(conversation, is_ordered=one.is_ordered)
+        if _TIMEOUT in left.sqlstates | right.sqlstates:
+            tally.timeouts += 1
+            return
+        found = difference(left, right)
+        if found:
+            tally.differences.append(f"{way}: {one.sql}\n  {parameters!r}\n  {found}")
+        refused = [state for state in left.sqlstates if state[:2] in ("42", "0A", "54", "XX")]
+        if refused:
+            error = next(text for text in left.messages if "ErrorResponse" in text)
+            tally.refusals[error[:120]] += 1
+            return
+        tally.accepted += 1
+        tally.ways[way] += 1
+        tally.errors += bool(left.sqlstates)
+
+    async def _ask(self, conversation: list[Round], *, is_ordered: bool) -> tuple[Seen, Seen]:
+        if not self._clients:
+            self._clients = [await self._open(port) for port in (self.gates.left, self.gates.right)]
+        answers: list[list[Message]] = [[], []]
+        for messages in conversation:
+            both = await asyncio.gather(*(client.converse(messages) for client in self._clients))
+            for answer, more in zip(answers, both, strict=True):
+                answer += more
+        if any(not isinstance(answer[-1], backend.ReadyForQuery) for answer in answers):
+            self._clients = []  # closed by a gate: the answers tell whether by both
+        left, right = (Seen.of(answer, is_ordered=is_ordered) for answer in answers)
+        return left, right
+
+    async def _open(self, port: int) -> RawClient:
+        gates = self.gates
+        parameters = {"user": gates.user, "database": gates.database, "search_path": "shop"}
+        if gates.right == port:
+            parameters["database"] = gates.database.replace("_left", "_right")
+        client = await RawClient.open(("127.0.0.1", port), parameters, gates.token)
+        assert isinstance(client.greeting[-1], backend.ReadyForQuery), client.greeting[-1]
+        return client
+
+
+async def _run_world(
+    server: Server, made: World, seed: int, tally: WireTally, *, statements: int, deadline: float
+) -> None:
+    source = random.Random(seed)
+    generator = Parametrised(source)
+    generator.has_json = server.major >= 16
+    told = time.monotonic()
+    async with twin_gates(server, made, seed) as gates:
+        oracle = WireOracle(made, gates, tally)
+        try:
+            for _ in range(statements):
+                if time.monotonic() > deadline or len(tally.differences) >= DIFFERENCES_MAX:
+                    return
+                await oracle.check(generator, source)
+                if time.monotonic() - told > PROGRESS_SECONDS:
+                    told = time.monotonic()
+                    found = len(tally.differences)
+                    print(f"  {tally.generated} conversations, {found} differences", flush=True)
+        finally:
+            await oracle.close()
+
+
+def run(server: Server, seed: int, *, minutes: float, statements: int | None = None) -> WireTally:
+    """Worlds of following seeds until time is up, or one world with that many statements."""
+    tally = WireTally()
+    deadline = time.monotonic() + minutes * 60
+    share = STATEMENTS_PER_WORLD if statements is None else statements
+    while time.monotonic() < deadline and len(tally.differences) < DIFFERENCES_MAX:
+        with world(server, seed) as made:
+            asyncio.run(_run_world(server, made, seed, tally, statements=share, deadline=deadline))
+        if statements is not None:
+            break
+        seed += 1
+    return tally
