@@ -87,6 +87,7 @@ class ShadowOfClass(Protocol):
         *,
         parameter_oids: Sequence[int] = (),
         search_path: Sequence[str] = ("public",),
+        principal: str = "",
     ) -> ShadowRows:
         """Rows of a catalog statement. Raises Fault, LimitFault."""
         ...
@@ -398,6 +399,8 @@ class PolicyDecider:
         about the client's own text, the shadow tells which literal is wrong, and where.
         """
         assert isinstance(decided, _Decided), "made by this class"
+        if decided.target is Target.SHADOW:
+            return fault  # it speaks of what is visible, in Postgres' own words
         if fault.sqlstate in MISUNDERSTOOD:
             return UnsupportedFault("this statement is not supported in its guarded form")
         if not decided.lifted or fault.sqlstate[:2] != DATA_EXCEPTION:
@@ -424,6 +427,7 @@ class PolicyDecider:
             formats,
             parameter_oids=decided.parameter_oids,
             search_path=decided.search_path,
+            principal=session.identity.subject,
         )
         return list(answer.batches)
 

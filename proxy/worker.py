@@ -40,11 +40,6 @@ from proxy.sources.postgres_role import inspect_role, reasons_not_read_only
 from proxy.tls import server_context
 from proxy.upkeep import LoadPolicy, StartRefused, Upkeep
 
-SERVER_VERSION = "16.10"
-"""What clients are told: the shadow's major, whose catalog they read (design §3.6)."""
-
-SERVER_VERSION_NUMBER = "160010"
-
 ADMISSION_SECONDS = 0.5
 """Between attempts to check the role of a source that was down at the start."""
 
@@ -118,6 +113,12 @@ async def opened(
 def database_name(configuration: Configuration) -> str:
     """The one virtual database that clients see: named as the first source's."""
     return configuration.sources[0].database
+
+
+def version_number(version: str) -> str:
+    """`server_version_num` of a release: 160014 for 16.14."""
+    major, _, minor = version.partition(".")
+    return f"{int(major)}{int(minor or 0):04}"
 
 
 async def _kept_up(
@@ -228,9 +229,12 @@ def _listener(
         recorder=recorder,
         desk=desk,
         limits=assembly.session_limits(configuration),
-        facts={"server_version": SERVER_VERSION, "server_version_num": SERVER_VERSION_NUMBER},
+        facts={
+            "server_version": shadow.server_version,
+            "server_version_num": version_number(shadow.server_version),
+        },
     )
-    decider = PolicyDecider(upkeep.estate, shadow, server_version=SERVER_VERSION)
+    decider = PolicyDecider(upkeep.estate, shadow, server_version=shadow.server_version)
     tls = configuration.listen.tls
     return Listener(
         Gate(decider, recorder),

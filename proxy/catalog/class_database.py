@@ -12,7 +12,7 @@ processes from building the same one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
@@ -69,8 +69,10 @@ async def prepare_template(cluster: ClusterAddress, database_name: str) -> str:
 
     Returns its name. Templates and classes of another lock-down script are dropped.
     """
-    script = resources.files("proxy.catalog").joinpath("lockdown.sql").read_text("utf-8")
-    digest = hashlib.sha256(f"{script}\0{database_name}".encode()).hexdigest()
+    script = _script("lockdown.sql")
+    digest = hashlib.sha256(
+        f"{script}\0{_script('renumber.sql')}\0{database_name}".encode()
+    ).hexdigest()
     name = f"bare_{digest[:CLASS_DIGITS]}"
     admin = await cluster.connect()
     try:
@@ -87,6 +89,16 @@ async def prepare_template(cluster: ClusterAddress, database_name: str) -> str:
     return name
 
 
+async def server_version(cluster: ClusterAddress) -> str:
+    """The version of the shadow's Postgres without what packagers add to it: 16.14."""
+    admin = await cluster.connect()
+    try:
+        told: str = await admin.fetchval("SHOW server_version")
+        return told.split()[0]
+    finally:
+        await admin.close()
+
+
 async def _lock_down(
     cluster: ClusterAddress, database: str, script: str, database_name: str
 ) -> None:
@@ -96,6 +108,7 @@ async def _lock_down(
             "SELECT set_config('sallyport.database_name', $1, false)", database_name
         )
         await connection.execute(script)
+        await _renumber(connection)
     finally:
         await connection.close()
 
@@ -154,26 +167,49 @@ async def _build(
     for setting, value in _ROLE_SETTINGS.items():
         await admin.execute(f"ALTER ROLE {name} SET {setting} = '{value}'")
     await admin.execute(f"CREATE DATABASE {building} TEMPLATE {template}")
-    connection = await cluster.connect(building)
-    try:
-        await _define(connection, catalog, name)
-    finally:
-        await connection.close()
+    await _define(cluster, building, catalog)
     await admin.execute(f"REVOKE ALL ON DATABASE {building} FROM PUBLIC")
     await admin.execute(f"GRANT CONNECT ON DATABASE {building} TO {name}")
     await admin.execute(f"ALTER DATABASE {building} RENAME TO {name}")
 
 
-async def _define(connection: asyncpg.Connection, catalog: ClassCatalog, role: str) -> None:
-    rows = await connection.fetch("SELECT name FROM pg_available_extensions()")
-    statements = definition(catalog, role, {row["name"] for row in rows})
+async def _define(cluster: ClusterAddress, database: str, catalog: ClassCatalog) -> None:
+    """Build the class's schema; what depends on OIDs in a session of its own, which has cached
+    none. Raises CatalogError."""
+    connection = await cluster.connect(database)
+    try:
+        rows = await connection.fetch("SELECT name FROM pg_available_extensions()")
+        steps = definition(catalog, {row["name"] for row in rows})
+        async with connection.transaction():
+            await _execute_all(connection, steps.objects)
+            await _restrict_extensions(connection)
+        await _renumber(connection)
+    finally:
+        await connection.close()
+    connection = await cluster.connect(database)
+    try:
+        async with connection.transaction():
+            await _execute_all(connection, steps.dependents)
+        await _renumber(connection)
+    finally:
+        await connection.close()
+
+
+async def _execute_all(connection: asyncpg.Connection, statements: Sequence[str]) -> None:
+    script = ["SET LOCAL search_path TO pg_catalog", *statements]
+    try:
+        await connection.execute(";\n".join(script))
+    except asyncpg.PostgresError as error:
+        raise CatalogError(f"the catalog of a class cannot be built: {error}") from error
+
+
+async def _renumber(connection: asyncpg.Connection) -> None:
     async with connection.transaction():
-        await connection.execute("SET LOCAL search_path TO pg_catalog")
-        try:
-            await connection.execute(";\n".join(statements))
-        except asyncpg.PostgresError as error:
-            raise CatalogError(f"the catalog of a class cannot be built: {error}") from error
-        await _restrict_extensions(connection)
+        await connection.execute(_script("renumber.sql"))
+
+
+def _script(name: str) -> str:
+    return resources.files("proxy.catalog").joinpath(name).read_text("utf-8")
 
 
 async def _restrict_extensions(connection: asyncpg.Connection) -> None:

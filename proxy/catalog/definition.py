@@ -11,6 +11,7 @@ This file must not know connections or policies.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from proxy.catalog.virtual import (
@@ -49,12 +50,24 @@ def qualified(schema: str, name: str) -> str:
     return f"{quote_identifier(schema)}.{quote_identifier(name)}"
 
 
-def definition(catalog: ClassCatalog, role: str, extensions: Collection[str] = ()) -> list[str]:
-    """Statements that build `catalog` in a database made from the bare template, in order.
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """Statements that build a class in a database made from the bare template, in order.
 
-    `role` is granted what it needs to read it; `extensions` are those that the shadow's own
-    installation can create: types of any other become stand-ins. Raises CatalogError when two
-    sources define one type differently.
+    Between `objects` and `dependents` the objects get their lasting numbers: a view holds the OIDs
+    of the types that it names inside a stored expression.
+    """
+
+    objects: tuple[str, ...]
+    dependents: tuple[str, ...]
+
+
+def definition(catalog: ClassCatalog, extensions: Collection[str] = ()) -> Definition:
+    """How to build `catalog`.
+
+    `extensions` are those that the shadow's own installation can create: types of any other become
+    stand-ins. Everything is granted to PUBLIC: only the class's own role may connect. Raises
+    CatalogError when two sources define one type differently.
     """
     types = _merged_types(catalog)
     stand_ins = {
@@ -63,25 +76,37 @@ def definition(catalog: ClassCatalog, role: str, extensions: Collection[str] = (
         if kind.kind not in "edc" and (kind.extension is None or kind.extension not in extensions)
     }
     stand_in_names = {(types[oid].schema, types[oid].name) for oid in stand_ins}
-    statements = list(_schemas(catalog, types.values()))
-    statements += _extensions(types.values(), extensions)
-    statements += _types(types, stand_ins, extensions)
     relations = list(catalog.relations.values())
+    namers = {
+        source: _Namer(own_types, stand_in_names) for source, own_types in catalog.types.items()
+    }
+
+    def made(relation: VisibleRelation) -> str:
+        namer = namers.get(relation.relation.source) or _Namer({}, stand_in_names)
+        return _relation(relation, namer)
+
+    objects = list(_schemas(catalog, types.values()))
+    objects += _extensions(types.values(), extensions)
+    objects += _types(types, stand_ins, extensions)
     if any(relation.relation.kind == "f" for relation in relations):
-        statements.append("CREATE FOREIGN DATA WRAPPER remote")
-        statements.append(f"CREATE SERVER {FOREIGN_SERVER} FOREIGN DATA WRAPPER remote")
+        objects.append("CREATE FOREIGN DATA WRAPPER remote")
+        objects.append(f"CREATE SERVER {FOREIGN_SERVER} FOREIGN DATA WRAPPER remote")
+    objects += (made(relation) for relation in relations if not _is_view(relation))
     for relation in relations:
-        own_types = catalog.types.get(relation.relation.source, {})
-        statements.append(_relation(relation, _Namer(own_types, stand_in_names)))
-        statements += _comments(relation)
+        objects += _foreign_keys(catalog, relation)
+    dependents = [made(relation) for relation in relations if _is_view(relation)]
     for relation in relations:
-        statements += _foreign_keys(catalog, relation)
+        dependents += _comments(relation)
     for schema in sorted({relation.schema for relation in relations} | {"public"}):
-        statements.append(f"GRANT USAGE ON SCHEMA {quote_identifier(schema)} TO {role}")
-        statements.append(
-            f"GRANT SELECT ON ALL TABLES IN SCHEMA {quote_identifier(schema)} TO {role}"
-        )
-    return statements
+        name = quote_identifier(schema)
+        dependents.append(f"GRANT USAGE ON SCHEMA {name} TO PUBLIC")
+        dependents.append(f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO PUBLIC")
+    return Definition(tuple(objects), tuple(dependents))
+
+
+def _is_view(relation: VisibleRelation) -> bool:
+    """Whether it is made by a query. A view without columns is shown as a table."""
+    return relation.relation.kind in "vm" and bool(relation.columns)
 
 
 def _merged_types(catalog: ClassCatalog) -> dict[int, TypeDefinition]:
@@ -181,7 +206,7 @@ class _Namer:
 def _relation(relation: VisibleRelation, namer: _Namer) -> str:
     name = qualified(relation.schema, relation.name)
     kind = relation.relation.kind
-    if kind in "vm" and relation.columns:
+    if _is_view(relation):
         nulls = ", ".join(
             f"NULL::{namer.type_name(column)}{_collation(column)} AS {_names([column.name])}"
             for column in relation.columns

@@ -105,24 +105,36 @@ $named$;
 
 -- A tablespace has no place that a client may know, but psql's \db asks for it: a constant.
 CREATE OR REPLACE FUNCTION pg_catalog.pg_tablespace_location(oid) RETURNS text
-    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT ''::text $$;
+    LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT CASE WHEN $1 IS NOT NULL THEN ''::text END $$;
 GRANT EXECUTE ON FUNCTION pg_catalog.pg_tablespace_location(oid) TO PUBLIC;
 
--- Roles of other classes: a role sees itself and Postgres' predefined ones (OIDs below 16384).
+-- Roles of other classes: a principal sees itself, under its own name, and Postgres' predefined
+-- ones (OIDs below 16384). The class's role is shared by all who see the same; whose statement it
+-- is stands in the setting sallyport.principal while it runs. A view must not hold the OID of a
+-- function that is made here: renumber.sql could not follow.
+CREATE FUNCTION pg_catalog.pgv_class_role() RETURNS name LANGUAGE sql STABLE AS $$
+    SELECT current_user $$;
+CREATE OR REPLACE VIEW pg_catalog.pg_roles AS
+    SELECT CASE WHEN r.oid < 16384 THEN r.rolname 
+                ELSE coalesce(nullif(current_setting('sallyport.principal', true), ''),
+                              r.rolname)::name END AS rolname,
+           r.rolsuper, true AS rolinherit, r.rolcreaterole,
+           r.rolcreatedb, r.rolcanlogin, r.rolreplication, -1 AS rolconnlimit,
+           '********'::text AS rolpassword, r.rolvaliduntil, r.rolbypassrls,
+           NULL::text[] COLLATE "C" AS rolconfig,
+           CASE WHEN r.oid < 16384 THEN r.oid ELSE 16385::oid END AS oid
+    FROM pg_catalog.pg_authid r WHERE r.rolname = current_user OR r.oid < 16384;
+CREATE OR REPLACE VIEW pg_catalog.pg_user AS
+    SELECT r.rolname AS usename, r.oid AS usesysid, r.rolcreatedb AS usecreatedb,
+           r.rolsuper AS usesuper, r.rolreplication AS userepl, r.rolbypassrls AS usebypassrls,
+           '********'::text AS passwd, r.rolvaliduntil::timestamptz AS valuntil,
+           NULL::text[] COLLATE "C" AS useconfig
+    FROM pg_catalog.pg_roles r WHERE r.rolcanlogin;
 DO $roles$
-DECLARE
-    view text;
-    body text;
 BEGIN
-    FOREACH view IN ARRAY ARRAY['pg_roles', 'pg_user', 'pg_group'] LOOP
-        body := rtrim(pg_get_viewdef(('pg_catalog.' || view)::regclass), '; ');
-        EXECUTE format(
-            'CREATE OR REPLACE VIEW pg_catalog.%I AS SELECT * FROM (%s) every WHERE %s', view, body,
-            CASE view
-                WHEN 'pg_roles' THEN 'rolname = current_user OR oid < 16384'
-                WHEN 'pg_user' THEN 'usename = current_user OR usesysid < 16384'
-                ELSE 'grosysid < 16384' END);
-    END LOOP;
+    EXECUTE 'CREATE OR REPLACE VIEW pg_catalog.pg_group AS SELECT * FROM ('
+        || rtrim(pg_get_viewdef('pg_catalog.pg_group'::regclass), '; ')
+        || ') every WHERE grosysid < 16384';
 END
 $roles$;
 CREATE FUNCTION pg_catalog.pgv_role_name(oid) RETURNS name LANGUAGE sql STABLE AS $$
@@ -146,14 +158,17 @@ BEGIN
         SELECT string_agg(
             CASE WHEN shared = 'pg_database' AND attname = 'datname'
                      THEN 'pg_catalog.current_database() AS datname'
+                 WHEN shared = 'pg_database' AND attname = 'oid' THEN '16384::oid AS oid'
                  WHEN shared = 'pg_database' AND attname = 'datacl'
                      THEN 'NULL::pg_catalog.aclitem[] AS datacl'
                  ELSE quote_ident(attname) END, ', ' ORDER BY attnum)
         INTO columns
         FROM pg_attribute
         WHERE attrelid = ('pg_catalog.' || shared)::regclass AND attnum > 0 AND NOT attisdropped;
-        condition := CASE WHEN shared = 'pg_database'
-            THEN 'datname = current_catalog' ELSE 'false' END;
+        condition := CASE shared WHEN 'pg_database' THEN 'datname = current_catalog'
+            -- what the predefined roles are members of, the same in every Postgres
+            WHEN 'pg_auth_members' THEN 'roleid < 16384 AND member < 16384'
+            ELSE 'false' END;
         EXECUTE format('CREATE VIEW pg_catalog.%I AS SELECT %s FROM pg_catalog.%I WHERE %s',
             replace(shared, 'pg_', 'pgv_'), columns, shared, condition);
         EXECUTE format('GRANT SELECT ON pg_catalog.%I TO PUBLIC', replace(shared, 'pg_', 'pgv_'));
@@ -161,8 +176,14 @@ BEGIN
     END LOOP;
 END
 $shared$;
--- An inlined SQL function reads with the caller's rights; this one reads pg_database.
-ALTER FUNCTION information_schema._pg_char_octet_length(oid, int4) SECURITY DEFINER;
+-- It would look the encoding up in pg_database, under the physical name. All class databases are UTF8.
+CREATE OR REPLACE FUNCTION information_schema._pg_char_octet_length(typid oid, typmod int4)
+    RETURNS integer LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURNS NULL ON NULL INPUT AS $$
+    SELECT CASE WHEN $1 IN (25, 1042, 1043)
+                THEN CASE WHEN $2 = -1 THEN CAST(2^30 AS integer)
+                          ELSE information_schema._pg_char_max_length($1, $2) *
+                               pg_catalog.pg_encoding_max_length(
+                                   pg_catalog.pg_char_to_encoding('UTF8')) END END $$;
 CREATE OR REPLACE FUNCTION pg_catalog.shobj_description(oid, name) RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE AS $$ SELECT NULL::text $$;
 
@@ -196,6 +217,50 @@ CREATE OR REPLACE FUNCTION pg_catalog.pg_database_size(name) RETURNS bigint
 CREATE OR REPLACE FUNCTION pg_catalog.pg_database_size(oid) RETURNS bigint
     LANGUAGE sql STABLE AS $$ SELECT pg_catalog.pgv_database_size($1) $$;
 
+-- Nothing is stored here, but the files of shared tables grow with the number of classes.
+CREATE OR REPLACE FUNCTION pg_catalog.pg_relation_size(regclass) RETURNS bigint
+    LANGUAGE sql STABLE AS $$ SELECT CASE WHEN $1 IS NOT NULL THEN 0::bigint END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_relation_size(regclass, text) RETURNS bigint
+    LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN $1 IS NOT NULL AND $2 IS NOT NULL THEN 0::bigint END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_table_size(regclass) RETURNS bigint
+    LANGUAGE sql STABLE AS $$ SELECT CASE WHEN $1 IS NOT NULL THEN 0::bigint END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_indexes_size(regclass) RETURNS bigint
+    LANGUAGE sql STABLE AS $$ SELECT CASE WHEN $1 IS NOT NULL THEN 0::bigint END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_total_relation_size(regclass) RETURNS bigint
+    LANGUAGE sql STABLE AS $$ SELECT CASE WHEN $1 IS NOT NULL THEN 0::bigint END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_tablespace_size(oid) RETURNS bigint
+    LANGUAGE sql STABLE AS $$ SELECT CASE WHEN $1 IS NOT NULL THEN 0::bigint END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.pg_tablespace_size(name) RETURNS bigint
+    LANGUAGE sql STABLE AS $$ SELECT CASE WHEN $1 IS NOT NULL THEN 0::bigint END $$;
+
+-- How often tables were read, shared ones by other classes: never, for all that can be told.
+DO $statistics$
+DECLARE
+    function record;
+BEGIN
+    FOR function IN
+        SELECT oid::regprocedure AS name, prorettype::regtype AS result FROM pg_proc
+        WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_stat_get_'
+          AND proname !~ '^pg_stat_get_(db|backend|subscription|function|xact_function)_'
+          AND proargtypes = '26' AND NOT proretset
+          AND prorettype IN ('bigint'::regtype, 'timestamptz'::regtype)
+    LOOP
+        EXECUTE format(
+            'CREATE OR REPLACE FUNCTION pg_catalog.%s RETURNS %s LANGUAGE sql STABLE AS %L',
+            function.name, function.result, format('SELECT CASE WHEN $1 IS NOT NULL THEN %s::%s END',
+                CASE WHEN function.result = 'bigint'::regtype THEN '0' ELSE 'NULL' END,
+                function.result));
+    END LOOP;
+END
+$statistics$;
+
+-- Ages are counted from the newest transaction of all classes (xmin: see route.py).
+CREATE OR REPLACE FUNCTION pg_catalog.age(xid) RETURNS integer
+    LANGUAGE sql STABLE AS $$ SELECT CASE WHEN $1 IS NOT NULL THEN 0 END $$;
+CREATE OR REPLACE FUNCTION pg_catalog.mxid_age(xid) RETURNS integer
+    LANGUAGE sql STABLE AS $$ SELECT CASE WHEN $1 IS NOT NULL THEN 0 END $$;
+
 -- Transaction numbers count what others do, and asking for one uses one up.
 CREATE OR REPLACE FUNCTION pg_catalog.txid_current() RETURNS bigint
     LANGUAGE sql STABLE AS $$ SELECT 3::bigint $$;
@@ -210,6 +275,17 @@ CREATE FUNCTION pg_catalog.pgv_relation_name(text) RETURNS text
                 THEN pg_catalog.quote_ident(p[2]) || '.' || pg_catalog.quote_ident(p[3])
                 ELSE $1 END
     FROM (SELECT pg_catalog.parse_ident($1, false) AS p) parsed $$;
+
+-- What set_config() becomes in a statement about the catalog (route.py): pg_dump and others narrow
+-- what they may read so, which needs no doing here. Nothing else can be set in passing.
+CREATE FUNCTION pg_catalog.pgv_set_config(setting text, value text, is_local boolean) RETURNS text
+    LANGUAGE plpgsql STABLE AS $$
+    BEGIN
+        IF setting <> 'restrict_nonsystem_relation_kind' THEN
+            RAISE insufficient_privilege USING MESSAGE = 'permission denied for function set_config';
+        END IF;
+        RETURN value;
+    END $$;
 
 -- Views over cluster-wide activity are emptied in place, so that their columns stay right.
 DO $activity$

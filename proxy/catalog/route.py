@@ -92,7 +92,7 @@ _REFUSED: Final[dict[str, str]] = {
     "pg_wait_events": "the machine, not the schema",
 }
 
-_INFORMATION_SCHEMA: Final = frozenset(
+INFORMATION_SCHEMA_ALLOWED: Final = frozenset(
     {
         "administrable_role_authorizations", "applicable_roles", "attributes", "character_sets",
         "check_constraint_routine_usage", "check_constraints",
@@ -114,8 +114,21 @@ _INFORMATION_SCHEMA: Final = frozenset(
     }
 )  # fmt: skip
 
-_ALLOWED: Final = _STRUCTURE | _FIGURES | REDIRECTED
-_KNOWN: Final = _ALLOWED | _REFUSED.keys()
+# Functions that ask about a role, and how many arguments they take when it is given: the first.
+_PRIVILEGE_CALLS: Final = {
+    "has_any_column_privilege": 3, "has_column_privilege": 4, "has_database_privilege": 3,
+    "has_foreign_data_wrapper_privilege": 3, "has_function_privilege": 3,
+    "has_language_privilege": 3, "has_schema_privilege": 3, "has_sequence_privilege": 3,
+    "has_server_privilege": 3, "has_table_privilege": 3, "has_tablespace_privilege": 3,
+    "has_type_privilege": 3, "pg_has_role": 3,
+}  # fmt: skip
+
+# System columns that hold transaction numbers, which the whole cluster shares, and their types.
+_TRANSACTION_COLUMNS: Final = {"xmin": "xid", "xmax": "xid", "cmin": "cid", "cmax": "cid"}
+FROZEN_TRANSACTION: Final = "3"  # older than every transaction (src/include/access/transam.h)
+
+ALLOWED: Final = _STRUCTURE | _FIGURES | REDIRECTED
+_KNOWN: Final = ALLOWED | _REFUSED.keys()
 _TWIN_PREFIX: Final = "pgv_"
 
 
@@ -130,13 +143,14 @@ def is_catalog_relation(schema: str | None, name: str) -> bool:
 
 def is_allowed_relation(schema: str | None, name: str) -> bool:
     """Whether a catalog statement may read this relation of a system schema."""
-    return name in (_INFORMATION_SCHEMA if schema == INFORMATION_SCHEMA else _ALLOWED)
+    return name in (INFORMATION_SCHEMA_ALLOWED if schema == INFORMATION_SCHEMA else ALLOWED)
 
 
-def redirect(node: Any) -> Any:
+def redirect(node: Any, user: str = "") -> Any:
     """Send a statement's references to shared tables to their twins. Changes `node`, returns it.
 
-    `node` is a message of one statement, such as SelectStmt. Raises DeniedFault (42501), worded as
+    `node` is a message of one statement, such as SelectStmt; `user` the name that its principal
+    goes by, which is no role of the shadow. Raises DeniedFault (42501), worded as
     Postgres does, for a relation of the system schemas that is not on the list.
     """
     with_names = {message.ctename for message in _walk(node) if _is(message, "CommonTableExpr")}
@@ -149,9 +163,51 @@ def redirect(node: Any) -> Any:
                 _shorten_column(message)
             case "TypeCast":
                 _allow_catalog_prefix(message)
+            case "ResTarget" if not message.name and _replaced_label(message.val):
+                message.name = _replaced_label(message.val)  # as it would be
+            case "FuncCall":
+                _redirect_call(message, user)
             case "Node":
                 _replace_current_catalog(message)
+                _replace_transaction(message)
     return node
+
+
+def _replace_transaction(node: Any) -> None:
+    """The transaction that made a row of the catalog counts those that made other classes'."""
+    fields = node.column_ref.fields
+    kind = _TRANSACTION_COLUMNS.get(fields[-1].string.sval) if fields else None
+    if kind is not None:
+        node.Clear()
+        node.type_cast.arg.a_const.sval.sval = FROZEN_TRANSACTION if kind == "xid" else "0"
+        node.type_cast.type_name.names.extend(_catalog_name(kind))
+        node.type_cast.type_name.typemod = -1
+
+
+def _redirect_call(call: Any, user: str) -> None:
+    """Privileges of the principal are those of its class; a setting is set by the gate alone."""
+    name = call.funcname[-1].string.sval
+    if name == "set_config":
+        del call.funcname[:]
+        call.funcname.extend(_catalog_name("pgv_set_config"))
+    elif len(call.args) == _PRIVILEGE_CALLS.get(name) and _text_of(call.args[0]) == user:
+        call.args[0].CopyFrom(_call("pgv_class_role"))
+
+
+def _replaced_label(node: Any) -> str:
+    """The label of a select item that is replaced by something of another name, else ""."""
+    call, column = node.func_call.funcname, node.column_ref.fields
+    if call and call[-1].string.sval == "set_config":
+        return "set_config"
+    name = str(column[-1].string.sval) if column else ""
+    return name if name in _TRANSACTION_COLUMNS else ""
+
+
+def _text_of(node: Any) -> str | None:
+    """The value of a literal, with or without a cast; None for anything else."""
+    if node.HasField("type_cast"):
+        return _text_of(node.type_cast.arg)
+    return str(node.a_const.sval.sval) if node.a_const.HasField("sval") else None
 
 
 def _redirect_relation(relation: Any) -> None:
@@ -204,9 +260,14 @@ def _replace_current_catalog(node: Any) -> None:
         node.CopyFrom(_call("current_database"))
 
 
+def _catalog_name(name: str) -> list[Any]:
+    return [pb.Node(string=pb.String(sval=part)) for part in (PG_CATALOG, name)]
+
+
 def _call(name: str, *arguments: Any) -> Any:
-    parts = [pb.Node(string=pb.String(sval=part)) for part in (PG_CATALOG, name)]
-    call = pb.FuncCall(funcname=parts, args=arguments, funcformat=pb.COERCE_EXPLICIT_CALL)
+    call = pb.FuncCall(
+        funcname=_catalog_name(name), args=arguments, funcformat=pb.COERCE_EXPLICIT_CALL
+    )
     return pb.Node(func_call=call)
 
 

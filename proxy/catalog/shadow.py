@@ -22,6 +22,7 @@ from proxy.catalog.class_database import (
     drop_class,
     ensure_class,
     prepare_template,
+    server_version,
 )
 from proxy.catalog.shadow_class import LinkCount, Materialised, ShadowClass
 from proxy.catalog.virtual import ClassCatalog
@@ -70,6 +71,8 @@ class Shadow:
         self._cluster = cluster
         self._classes_max = classes_max
         self._template: str | None = None
+        self.server_version = ""
+        """As clients are told it, such as 16.14; `start` comes first."""
         self._known: dict[str, ShadowClass] = {}
         self._made: OrderedDict[str, ShadowClass] = OrderedDict()
         self._links = LinkCount()
@@ -80,6 +83,7 @@ class Shadow:
     async def start(self) -> None:
         """Lock down the template, unless it is there. The cluster must be running."""
         self._template = await prepare_template(self._cluster, self.database_name)
+        self.server_version = await server_version(self._cluster)
 
     async def close(self) -> None:
         """Close all links. The cluster, and class databases for the next run, stay."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from proxy.catalog.class_database import Oids
-from proxy.catalog.definition import quote_identifier
+from proxy.catalog.definition import quote_identifier, quote_literal
 from proxy.catalog.link import Answer, Link, LinkLost, fault_of
 from proxy.catalog.virtual import ClassCatalog
 from proxy.faults import Fault, LimitFault, SourceFault
@@ -39,6 +39,7 @@ IDLE_LINKS_MAX: Final = 32  # over all classes of this process: each is a backen
 DESCRIPTIONS_MAX: Final = 4_096  # per class; a description is about 1 kB
 CACHED_STATEMENT_CHARACTERS_MAX: Final = 16_384  # longer texts are generated, and seldom repeat
 RESULT_BYTES_MAX: Final = 32 * 1024 * 1024  # the whole pg_proc in text is about 1 MB
+PRINCIPAL_SETTING: Final = "sallyport.principal"  # read by the view pg_roles (lockdown.sql)
 # Postgres' words for a database, or a role, that another process of the gate has dropped.
 DROPPED_SQLSTATES: Final = frozenset({"3D000", "28000"})
 
@@ -150,12 +151,17 @@ class ShadowClass:
         *,
         parameter_oids: Sequence[int] = (),
         search_path: Sequence[str] = ("public",),
+        principal: str = "",
     ) -> ShadowRows:
         """Answer a catalog statement that was reviewed, redirected and printed.
 
-        Raises Fault with Postgres' own error; LimitFault beyond RESULT_BYTES_MAX.
+        `principal` is the name under which whoever asks finds its own role. Raises Fault with
+        Postgres' own error; LimitFault beyond RESULT_BYTES_MAX.
         """
-        begin = f"BEGIN READ ONLY; SET LOCAL search_path TO {_path(search_path)}"
+        begin = (
+            f"BEGIN READ ONLY; SET LOCAL search_path TO {_path(search_path)};"
+            f" SET LOCAL {PRINCIPAL_SETTING} TO {quote_literal(principal)}"
+        )
         request = b"".join(
             message.encode()
             for message in (
@@ -178,7 +184,7 @@ class ShadowClass:
                 batches.append(answer)
             elif isinstance(answer, CommandComplete):
                 tags.append(answer.tag)
-        return ShadowRows(description, tuple(batches), tags[-2])  # BEGIN, SET, ours, ROLLBACK
+        return ShadowRows(description, tuple(batches), tags[-2])  # BEGIN, SET, SET, ours, ROLLBACK
 
     # OIDs
 

@@ -188,6 +188,8 @@ def _function(message: tree.Node, facts: _Facts) -> None:
             return
         case NameKind.CATALOG:
             facts.catalog_names.add(f"function {shown}()")
+        case NameKind.REFUSED if names[-1] == "set_config" and _reads_column(message):
+            facts.catalog_names.add(f"function {shown}()")  # of pg_settings: the shadow knows more
         case NameKind.UNKNOWN:
             return  # the shadow gives PostgreSQL's own "does not exist"; `identity.settle` insists
         case _:
@@ -196,6 +198,10 @@ def _function(message: tree.Node, facts: _Facts) -> None:
                 detail=verdict.reason,
                 position=facts.position(message),
             )
+
+
+def _reads_column(call: tree.Node) -> bool:
+    return bool(call.args) and bool(call.args[0].HasField("column_ref"))
 
 
 def _indirection(message: tree.Node, facts: _Facts) -> None:

@@ -122,7 +122,7 @@ def catalog_sql(classified: Classified, facts: SessionFacts) -> str:
     relayed."""
     node = tree.copy(classified.query)
     settle(node, facts, {}, is_catalog=True)
-    redirected = route.redirect(node)
+    redirected = route.redirect(node, facts.user)
     text = tree.print_tree(redirected)
     again = tree.parse_tree(text).stmts
     if len(again) != 1 or not tree.same_tree(tree.inner(again[0].stmt), redirected):

@@ -25,8 +25,8 @@ from proxy.catalog.virtual import (
 
 ID = Column("id", 23, "integer", 1, not_null=True)
 GRANTS = [
-    'GRANT USAGE ON SCHEMA "public" TO r',
-    'GRANT SELECT ON ALL TABLES IN SCHEMA "public" TO r',
+    'GRANT USAGE ON SCHEMA "public" TO PUBLIC',
+    'GRANT SELECT ON ALL TABLES IN SCHEMA "public" TO PUBLIC',
 ]
 
 
@@ -48,7 +48,8 @@ def seen(
 
 
 def ddl(*relations: Relation, types: tuple[TypeDefinition, ...] = (), **masks: str) -> list[str]:
-    made = definition(seen(*relations, types=types, **masks), "r", {"vector"})
+    steps = definition(seen(*relations, types=types, **masks), {"vector"})
+    made = [*steps.objects, *steps.dependents]
     assert made[-2:] == GRANTS
     return made[:-2]
 
@@ -184,7 +185,7 @@ def test_two_sources_with_differing_types_of_one_name_are_refused() -> None:
     right = SourceCatalog("b", 160014, {two.key: two}, {10: other})
     visible = {key: [VisibleColumn("m", None)] for key in (one.key, two.key)}
     with pytest.raises(CatalogError, match=r"public\.mood.*differently"):
-        definition(class_catalog([left, right], visible), "r")
+        definition(class_catalog([left, right], visible))
 
 
 @pytest.mark.parametrize(

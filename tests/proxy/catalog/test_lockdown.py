@@ -136,7 +136,7 @@ async def test_writes_are_refused_without_read_only_too(role: asyncpg.Connection
 EMPTY = [
     "pg_stat_activity", "pg_stat_database", "pg_stat_ssl", "pg_stat_gssapi", "pg_stat_replication",
     "pg_locks", "pg_available_extensions", "pg_prepared_xacts", "pg_stat_io", "pg_stat_wal",
-    "pg_replication_slots", "pg_user_mappings", "pgv_auth_members", "pgv_shdescription",
+    "pg_replication_slots", "pg_user_mappings", "pgv_shdescription",
     "pgv_shdepend", "pgv_db_role_setting", "pgv_subscription", "pgv_shseclabel",
 ]  # fmt: skip
 
