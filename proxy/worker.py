@@ -115,12 +115,6 @@ def database_name(configuration: Configuration) -> str:
     return configuration.sources[0].database
 
 
-def version_number(version: str) -> str:
-    """`server_version_num` of a release: 160014 for 16.14."""
-    major, _, minor = version.partition(".")
-    return f"{int(major)}{int(minor or 0):04}"
-
-
 async def _kept_up(
     configuration: Configuration, load_policy: LoadPolicy, audit: AuditLog, stack: AsyncExitStack
 ) -> Upkeep:
@@ -229,10 +223,7 @@ def _listener(
         recorder=recorder,
         desk=desk,
         limits=assembly.session_limits(configuration),
-        facts={
-            "server_version": shadow.server_version,
-            "server_version_num": version_number(shadow.server_version),
-        },
+        facts=shadow.facts,
     )
     decider = PolicyDecider(upkeep.estate, shadow, server_version=shadow.server_version)
     tls = configuration.listen.tls

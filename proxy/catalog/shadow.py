@@ -80,6 +80,13 @@ class Shadow:
     def __repr__(self) -> str:
         return f"<Shadow of {self.database_name!r}, {len(self._made)} classes>"
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """The settings that tell of the version, as every session shows them."""
+        major, _, minor = self.server_version.partition(".")
+        number = f"{int(major)}{int(minor or 0):04}"
+        return {"server_version": self.server_version, "server_version_num": number}
+
     async def start(self) -> None:
         """Lock down the template, unless it is there. The cluster must be running."""
         self._template = await prepare_template(self._cluster, self.database_name)

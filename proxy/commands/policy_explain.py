@@ -44,7 +44,7 @@ from proxy.settings import Settings
 from proxy.sql.classify import classify
 from proxy.sql.parse import Kind, Statement, parse
 from proxy.sql.tree import copy
-from proxy.worker import SERVER_VERSION, SERVER_VERSION_NUMBER, database_name
+from proxy.worker import database_name
 
 DECIDED = (Kind.QUERY, Kind.COPY_TO, Kind.EXPLAIN_POLICY, Kind.WRITE)
 """Everything else is the gate's own conversation, in which no policy has a say."""
@@ -128,16 +128,7 @@ async def _decide(
     """As a session of `who` would have it decided. Raises the Fault that it would be told."""
     # What the allow-list refuses needs no shadow; the decider will ask again. It may change a tree.
     classify(replace(statement, node=copy(statement.node)))
-    facts = {"server_version": SERVER_VERSION, "server_version_num": SERVER_VERSION_NUMBER}
     database = database_name(configuration)
-    session = Session(
-        identity=who,
-        database=database,
-        user=who.subject,
-        peer="policy explain",
-        limits=session_limits(configuration),
-        settings=Settings({**facts, "session_authorization": who.subject}),
-    )
     with tempfile.TemporaryDirectory(prefix="sallyport-explain-") as directory:
         cluster = shadow_cluster(Path(directory) / "shadow")
         try:
@@ -145,7 +136,15 @@ async def _decide(
                 await cluster.start()
                 shadow = Shadow(cluster, database)
                 await shadow.start()
-            decider = PolicyDecider(lambda: estate, shadow, server_version=SERVER_VERSION)
+            session = Session(
+                identity=who,
+                database=database,
+                user=who.subject,
+                peer="policy explain",
+                limits=session_limits(configuration),
+                settings=Settings({**shadow.facts, "session_authorization": who.subject}),
+            )
+            decider = PolicyDecider(lambda: estate, shadow, server_version=shadow.server_version)
             try:
                 return await decider.decide(session, statement, ())
             finally:
