@@ -16,7 +16,7 @@ ROLLBACK TO brings both back.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 
 from proxy.faults import Fault, SourceFault
 from proxy.runtime.tasks import spawn
@@ -28,11 +28,16 @@ CONNECTION_LOST = "the connection to the source was lost"
 
 
 class Upstream:
-    """What one session has borrowed from `sources` (by name)."""
+    """What one session has borrowed from `sources` (by name) for `principal`."""
 
     def __init__(
-        self, sources: Mapping[str, Source], transaction: Transaction, settings: Settings
+        self,
+        sources: Mapping[str, Source],
+        transaction: Transaction,
+        settings: Settings,
+        principal: Hashable = None,
     ) -> None:
+        self._principal = principal
         self._sources = sources
         self._transaction = transaction
         self._settings = settings
@@ -69,7 +74,7 @@ class Upstream:
         if found is None:
             raise SourceFault("the source is not configured", sqlstate="08006")
         pins = self._settings.pins()
-        connection = await found.acquire(pins)
+        connection = await found.acquire(pins, principal=self._principal)
         self._held[source] = connection
         self._pins[source] = pins
         return connection

@@ -96,7 +96,10 @@ class Workspace:
     def __init__(self, session: Session, sources: Mapping[str, Source]) -> None:
         limits = session.limits
         self.session = session
-        self.upstream = Upstream(sources, session.transaction, session.settings)
+        identity = session.identity
+        self.upstream = Upstream(
+            sources, session.transaction, session.settings, (identity.issuer, identity.subject)
+        )
         self.statements: NameTable[Prepared] = NameTable(
             "prepared statement",
             limits.prepared_statements_max,

@@ -15,7 +15,7 @@ Query).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -222,8 +222,11 @@ class Source(Protocol):
 
     async def close(self) -> None: ...
 
-    async def acquire(self, pins: Mapping[str, str]) -> SourceConnection:
-        """Borrow a connection on which the settings `pins` hold. Waits fairly and boundedly.
+    async def acquire(
+        self, pins: Mapping[str, str], *, principal: Hashable = None
+    ) -> SourceConnection:
+        """Borrow a connection on which the settings `pins` hold. Waits boundedly, and fairly among
+        principals: however many statements one has waiting, another's comes next.
 
         Raises LimitFault 53300 when the wait or the queue reached its limit, SourceFault 08006 when
         the source is down, SourceFault 22023 for a setting that may not be pinned.

@@ -4,21 +4,23 @@ It must not know what a connection talks to, nor how one is reset: the owner cal
 with a connection proven clean (I12), and everything else is dropped.
 
 Theory of operation. At most `connections_max` connections exist: idle, busy or being opened. Who
-finds none waits in one queue, first come first served. A freed connection is handed to the head of
-the queue, and a freed *place* gives the head leave to open a connection itself; a newcomer never
-overtakes. A waiter that gives up (timeout, cancellation) at the very moment it was served passes on
-what it got.
+finds none waits in one queue, which serves its owners in turn (`turns.py`) and each owner's own in
+order. A freed connection is handed to the head of the queue, and a freed *place* gives the head
+leave to open a connection itself; a newcomer never overtakes. When the queue is full, the owner
+who has most in it gives way to one who has less. A waiter that gives up (timeout, cancellation) at
+the very moment it was served passes on what it got.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from proxy.faults import LimitFault, SourceFault
+from proxy.sources.turns import Turns
 
 # PostgreSQL's own default for max_connections is 100; a sixth of it leaves room for others and for
 # other workers.
@@ -86,7 +88,7 @@ class Pool(Generic[ConnectionType]):
         self._opening = 0
         # A future's result is a connection, or None: leave to open one (already counted in
         # `_opening`).
-        self._waiters: deque[asyncio.Future[ConnectionType | None]] = deque()
+        self._waiters: Turns[asyncio.Future[ConnectionType | None]] = Turns()
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -109,9 +111,9 @@ class Pool(Generic[ConnectionType]):
     def busy(self) -> tuple[ConnectionType, ...]:
         return tuple(self._busy.values())
 
-    async def acquire(self) -> ConnectionType:
-        """Borrow a connection. Raises LimitFault 53300, SourceFault 08003 when closed, and what
-        `connect` raises.
+    async def acquire(self, owner: Hashable = None) -> ConnectionType:
+        """Borrow a connection for `owner`, among whom waiting is shared fairly. Raises LimitFault
+        53300, SourceFault 08003 when closed, and what `connect` raises.
         """
         self._demand_open()
         if not self._waiters:
@@ -121,13 +123,8 @@ class Pool(Generic[ConnectionType]):
             if self.size < self._limits.connections_max:
                 self._opening += 1
                 return await self._open()
-        if len(self._waiters) >= self._limits.waiters_max:
-            raise LimitFault(
-                "too many statements wait for a connection to the source",
-                sqlstate=TOO_MANY_CONNECTIONS,
-                detail=f"limit waiters_max ({self._limits.waiters_max}) reached",
-            )
-        granted = await self._wait()
+        self._make_room(owner)
+        granted = await self._wait(owner)
         return granted if granted is not None else await self._open()
 
     def put_back(self, connection: ConnectionType) -> None:
@@ -207,27 +204,40 @@ class Pool(Generic[ConnectionType]):
         self._born[id(connection)] = self._clock()
         return connection
 
-    async def _wait(self) -> ConnectionType | None:
+    def _make_room(self, owner: Hashable) -> None:
+        """Raise LimitFault 53300, here or for who gives way, when the queue is full."""
+        while len(self._waiters) >= self._limits.waiters_max:
+            displaced = self._waiters.give_way(owner)
+            fault = LimitFault(
+                "too many statements wait for a connection to the source",
+                sqlstate=TOO_MANY_CONNECTIONS,
+                detail=f"limit waiters_max ({self._limits.waiters_max}) reached",
+            )
+            if displaced is None:
+                raise fault
+            if not displaced.done():
+                displaced.set_exception(fault)
+
+    async def _wait(self, owner: Hashable) -> ConnectionType | None:
         waiter: asyncio.Future[ConnectionType | None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
+        self._waiters.add(owner, waiter)
         try:
             async with asyncio.timeout(self._limits.wait_ms_max / 1000):
                 return await waiter
         except TimeoutError:
-            self._pass_on(waiter)
+            self._pass_on(owner, waiter)
             raise LimitFault(
                 "no connection to the source became free in time",
                 sqlstate=TOO_MANY_CONNECTIONS,
                 detail=f"limit wait_ms_max ({self._limits.wait_ms_max} ms) reached",
             ) from None
         except BaseException:
-            self._pass_on(waiter)
+            self._pass_on(owner, waiter)
             raise
 
-    def _pass_on(self, waiter: asyncio.Future[ConnectionType | None]) -> None:
+    def _pass_on(self, owner: Hashable, waiter: asyncio.Future[ConnectionType | None]) -> None:
         """The waiter will not use what it may have been given this very moment."""
-        if waiter in self._waiters:
-            self._waiters.remove(waiter)
+        self._waiters.remove(owner, waiter)
         if not waiter.done() or waiter.cancelled() or waiter.exception() is not None:
             return
         connection = waiter.result()
@@ -238,8 +248,7 @@ class Pool(Generic[ConnectionType]):
             self.put_back(connection)
 
     def _next_waiter(self) -> asyncio.Future[ConnectionType | None] | None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
+        while (waiter := self._waiters.take()) is not None:
             if not waiter.done():
                 return waiter
         return None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from proxy.faults import Fault, SourceFault
 from proxy.runtime.tasks import spawn
@@ -98,10 +98,12 @@ class PostgresSource:
             await asyncio.gather(self._keeper, return_exceptions=True)
         self._pool.close()
 
-    async def acquire(self, pins: Mapping[str, str]) -> PostgresConnection:
+    async def acquire(
+        self, pins: Mapping[str, str], *, principal: Hashable = None
+    ) -> PostgresConnection:
         """Borrow a connection; see base.Source."""
         checked = checked_pins(pins, self._options)
-        backend = await self._pool.acquire()
+        backend = await self._pool.acquire(principal)
         return PostgresConnection(backend, checked, self._take_back)
 
     def _take_back(self, backend: PostgresBackend, is_clean: bool) -> None:

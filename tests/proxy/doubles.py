@@ -149,7 +149,8 @@ class Source:
     async def start(self) -> None: ...
     async def close(self) -> None: ...
 
-    async def acquire(self, pins: Mapping[str, str]) -> Connection:
+    async def acquire(self, pins: Mapping[str, str], *, principal: object = None) -> Connection:
+        assert principal in (None, ("i", "alice")), "waiting is shared among principals"
         self.log.append("acquire")
         self.connections.append(Connection(self.log))
         return self.connections[-1]

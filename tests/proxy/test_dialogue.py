@@ -151,7 +151,7 @@ async def test_a_source_that_ends_the_session_does_not_end_ours() -> None:
     stage = Stage([Query("SELECT n FROM t"), Query("SHOW timezone")])
     acquire = stage.source.acquire
 
-    async def failing(pins: object) -> object:
+    async def failing(pins: object, **_: object) -> object:
         connection = await acquire({})
         connection.fault = SourceFault("gone", sqlstate="08006")
         return connection

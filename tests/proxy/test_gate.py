@@ -51,7 +51,7 @@ async def test_the_intent_is_on_record_before_the_source_is_asked(stage: Stage) 
     seen: list[Callable[[], int]] = []
     acquire = stage.source.acquire
 
-    async def watched(pins: object) -> object:
+    async def watched(pins: object, **_: object) -> object:
         seen.append(lambda: 0)
         assert stage.recorder.log == [f"allowed {QUERY}"]
         return await acquire({})
@@ -89,7 +89,7 @@ async def test_an_error_of_the_source_is_an_outcome(stage: Stage) -> None:
     portal = await stage.portal(QUERY)
     acquire = stage.source.acquire
 
-    async def failing(pins: object) -> object:
+    async def failing(pins: object, **_: object) -> object:
         connection = await acquire({})
         connection.fault = SourceFault("division by zero", sqlstate="22012")
         return connection
@@ -276,7 +276,7 @@ async def test_a_statement_that_fails_at_the_source_is_told_as_failed(stage: Sta
     portal = await stage.portal(QUERY)
     acquire = stage.source.acquire
 
-    async def failing(pins: object) -> object:
+    async def failing(pins: object, **_: object) -> object:
         connection = await acquire({})
         connection.fault = SourceFault("hush", sqlstate="22012")
         return connection

@@ -116,6 +116,47 @@ async def test_the_queue_is_bounded() -> None:
     assert world.pool.waiting == 0
 
 
+async def test_owners_are_served_in_turn() -> None:
+    world = World(PoolLimits(1, 1_000, 5_000))
+    held = await world.pool.acquire("noisy")
+    order: list[str] = []
+
+    async def work(owner: str) -> Thing:
+        thing = await world.pool.acquire(owner)
+        order.append(owner)
+        world.pool.put_back(thing)
+        return thing
+
+    noisy = await soon(*(work("noisy") for _ in range(900)))
+    quiet = await soon(work("quiet"), work("quiet"), work("other"))
+    world.pool.put_back(held)
+    await asyncio.gather(*noisy, *quiet)
+
+    assert order[:6] == ["noisy", "quiet", "other", "noisy", "quiet", "noisy"]
+    assert len(order) == 903
+
+
+async def test_a_full_queue_is_shared_too() -> None:
+    world = World(PoolLimits(1, 4, 5_000))
+    held = await world.pool.acquire("noisy")
+    noisy = await soon(*(world.pool.acquire("noisy") for _ in range(4)))
+    quiet = await soon(world.pool.acquire("quiet"), world.pool.acquire("quiet"))
+    (late,) = await soon(world.pool.acquire("quiet"))
+
+    refused = [task for task in (*noisy, *quiet, late) if task.done()]
+    assert refused == [noisy[2], noisy[3], late]
+    for task in refused:
+        with pytest.raises(LimitFault) as caught:
+            task.result()
+        assert caught.value.sqlstate == "53300"
+    assert world.pool.waiting == 4
+    for task in (noisy[0], quiet[0], noisy[1], quiet[1]):
+        world.pool.put_back(held)
+        held = await task
+    world.pool.put_back(held)
+    assert repr(world.pool) == "<Pool idle=1 busy=0 opening=0 waiting=0 of=1>"
+
+
 async def test_the_wait_is_bounded_and_names_its_limit() -> None:
     world = World(PoolLimits(1, 3, 30))
     held = await world.pool.acquire()

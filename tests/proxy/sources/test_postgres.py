@@ -160,6 +160,32 @@ async def test_waiting_is_fair_and_bounded(postgres_server: Server) -> None:
             assert await numbers_of(await connection.execute(series(), upto(1))) == [1]
 
 
+async def test_one_principal_does_not_starve_another(postgres_server: Server) -> None:
+    limits = PoolLimits(connections_max=1, waiters_max=100, wait_ms_max=10_000)
+    async with started(options_of(postgres_server, pool=limits)) as source:
+        order: list[str] = []
+
+        async def ask(principal: str) -> None:
+            connection = await source.acquire({}, principal=principal)
+            order.append(principal)
+            await numbers_of(await connection.execute(series(), upto(1)))
+            await connection.release()
+
+        held = await source.acquire({}, principal="noisy")
+        noisy = [asyncio.ensure_future(ask("noisy")) for _ in range(100)]
+        await asyncio.sleep(0)
+        quiet = [asyncio.ensure_future(ask("quiet")) for _ in range(3)]
+        await asyncio.sleep(0)
+        await held.release()
+        outcomes = await asyncio.gather(*quiet, *noisy, return_exceptions=True)
+
+    assert order[:6] == ["noisy", "quiet"] * 3
+    assert outcomes[:3] == [None] * 3
+    refused = [one for one in outcomes if isinstance(one, LimitFault)]
+    assert [one.sqlstate for one in refused] == ["53300"] * 3, "the last of the noisy gave way"
+    assert outcomes.count(None) == 100
+
+
 async def test_many_share_few(postgres_server: Server) -> None:
     """Forty sessions over two connections: every answer is the asker's own."""
     async with started(options_of(postgres_server)) as source:
