@@ -10,7 +10,7 @@ import asyncpg
 
 from proxy.limits import SessionLimits
 from proxy.runtime import config
-from proxy.sources.credential import PasswordSource
+from proxy.runtime.credential import PasswordSource
 from proxy.sources.pool import PoolLimits
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_dial import tls_context

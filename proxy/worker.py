@@ -30,10 +30,10 @@ from proxy.lookup import ClaimLookups
 from proxy.record import Recorder
 from proxy.runtime.audit import AuditLog
 from proxy.runtime.config import Configuration
+from proxy.runtime.credential import CredentialError
 from proxy.runtime.identity import TokenAuthenticator, TrustedIssuer
 from proxy.runtime.tasks import spawn
 from proxy.sources.base import Source, SourceState
-from proxy.sources.credential import CredentialError
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_options import PostgresOptions
 from proxy.sources.postgres_role import inspect_role, reasons_not_read_only

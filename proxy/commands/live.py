@@ -18,8 +18,8 @@ from proxy.catalog.virtual import CatalogError, SourceCatalog
 from proxy.demo.terminal import Progress
 from proxy.faults import Fault
 from proxy.runtime import config
+from proxy.runtime.credential import CredentialError
 from proxy.sources.base import SourceState
-from proxy.sources.credential import CredentialError
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_options import PostgresOptions
 from proxy.sources.postgres_role import RoleReport, inspect_role

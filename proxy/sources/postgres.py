@@ -15,11 +15,11 @@ import ssl
 from collections.abc import Callable, Hashable, Mapping
 
 from proxy.faults import Fault, SourceFault
+from proxy.runtime.credential import CredentialError
 from proxy.runtime.tasks import spawn
 from proxy.sources.backoff import Backoff
 from proxy.sources.base import SourceState
 from proxy.sources.condition import CONNECTION_FAILURE
-from proxy.sources.credential import CredentialError
 from proxy.sources.pool import Pool
 from proxy.sources.postgres_backend import PostgresBackend
 from proxy.sources.postgres_connection import PostgresConnection

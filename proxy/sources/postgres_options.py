@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from proxy.sources.credential import PasswordSource
+from proxy.runtime.credential import PasswordSource
 from proxy.sources.pool import PoolLimits
 
 DEFAULT_PORT = 5432

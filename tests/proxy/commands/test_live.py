@@ -13,7 +13,7 @@ from proxy.catalog.virtual import CatalogError
 from proxy.commands.live import SourceView, look_at_sources, unreadable
 from proxy.demo.terminal import Progress
 from proxy.runtime.config import load
-from proxy.sources.credential import CredentialError
+from proxy.runtime.credential import CredentialError
 from tests.proxy.commands.conftest import GATE_PASSWORD, Workplace
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from proxy.runtime.credential import PasswordSource
 from proxy.sources.base import Arguments
-from proxy.sources.credential import PasswordSource
 from proxy.sources.pool import PoolLimits
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_connection import PostgresConnection

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from proxy.runtime.credential import PasswordSource
 from proxy.sources.base import SourceState
-from proxy.sources.credential import PasswordSource
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_dial import dial
 from proxy.sources.postgres_login import LoginError, log_in, version_number

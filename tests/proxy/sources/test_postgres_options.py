@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.sources.credential import PasswordSource
+from proxy.runtime.credential import PasswordSource
 from proxy.sources.postgres_options import (
     SILENCE_GRACE_SECONDS,
     Address,

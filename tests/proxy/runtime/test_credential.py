@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.sources import credential
-from proxy.sources.credential import PASSWORD_BYTES_MAX, CredentialError, PasswordSource
+from proxy.runtime import credential
+from proxy.runtime.credential import PASSWORD_BYTES_MAX, CredentialError, PasswordSource
 
 SECRET = "hunter-4711"
 

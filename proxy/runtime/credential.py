@@ -1,4 +1,4 @@
-"""Where a source's password comes from: a file, an environment variable, a command; read anew at
+"""Where a password or a token comes from: a file, an environment variable, a command; read anew at
 each connect.
 
 It must not know what the password opens. INVARIANT I8: a password leaves this file only inside a
