@@ -108,6 +108,8 @@ RUNTIME_DRIVERS = frozenset(
         *("uvloop", "yaml"),
     }
 )
+# The protocol's SDK and what it is made of: a server of its own needs all of them.
+MCP = frozenset({"mcp", "mcp_types", "pydantic", "starlette", "uvicorn"})
 # Names resolve against the virtual catalog, those of Postgres' own catalog by its routes: two pure
 # files of a neighbour on the same floor.
 NEIGHBOURS = {"proxy.sql": ("proxy.catalog.virtual", "proxy.catalog.route")}
@@ -166,7 +168,7 @@ FLOORS = (
         "S sidecars",
         ("sidecars",),
         ("policies", "proxy.runtime", "sidecars"),
-        frozenset({"aiohttp", "asyncpg", "buildpg", "cryptography", "wasmtime"}),
+        frozenset({"aiohttp", "asyncpg", "buildpg", "cryptography", "structlog", "wasmtime"}) | MCP,
     ),
 )
 
@@ -193,6 +195,7 @@ REVEAL_ONLY_IN = {
     "proxy/assembly.py": "a source's password, given to the driver that reads its schema",
     "proxy/demo/company.py": "the database account's password, quoted by the server",
     "proxy/sources/postgres_login.py": "a source's password, to log in with it",
+    "sidecars/mcp/gate.py": "the caller's token, to log in at the gate with it",
 }
 
 BANNED_WORDS = frozenset({"util", "utils", "helper", "helpers", "manager"})

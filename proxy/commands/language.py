@@ -50,6 +50,7 @@ def language(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _token(commands, state)
     _audit(commands, state)
     _catalog(commands, state)
+    _mcp(commands, state)
     _completion(commands)
     return root
 
@@ -280,6 +281,39 @@ def _catalog(commands: Subcommands, state: Path) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="a new file")
     add_looking(parser, state)
     add_json(parser)
+
+
+def _mcp(commands: Subcommands, state: Path) -> None:
+    parser = _command(
+        commands,
+        "mcp",
+        "mcp",
+        "tools for an agent (Model Context Protocol) over the gate",
+        "Serves the tools describe, query and explain_policy. Without --http it speaks on standard"
+        " input and output for one person, as desktop clients start it; the token is read again"
+        " for each call. With --http it serves everybody who brings a token of the configuration's"
+        " issuers, as its section `mcp` says.",
+        "sallyport mcp --demo --as alice\n"
+        "SALLYPORT_TOKEN=… sallyport mcp --gate postgresql://gate.example:6432/shop\n"
+        "sallyport mcp --gate postgresql://gate.example/shop --token-file ~/.sallyport-token\n"
+        "sallyport mcp --http -c /etc/sallyport/sallyport.yaml",
+    )
+    way = parser.add_mutually_exclusive_group(required=True)
+    way.add_argument("--gate", metavar="URL", help="postgresql://host:port/database")
+    way.add_argument("--demo", action="store_true", help="the demonstration's gate, with --as")
+    way.add_argument("--http", action="store_true", help="serve HTTP, as -c says")
+    parser.add_argument("--as", dest="name", metavar="NAME", help="a person of the demonstration")
+    token = parser.add_mutually_exclusive_group()
+    token.add_argument("--token-file", type=Path, metavar="FILE", help="holds the token")
+    token.add_argument(
+        "--token-environment",
+        metavar="VARIABLE",
+        default="SALLYPORT_TOKEN",
+        help="holds the token (default: %(default)s)",
+    )
+    token.add_argument("--token-command", metavar="COMMAND", help="prints the token; no shell")
+    _add_configuration(parser)
+    _add_state(parser, state)
 
 
 def _completion(commands: Subcommands) -> None:

@@ -28,6 +28,8 @@ from proxy.runtime.config_model import (
     Listen,
     ListenTls,
     Log,
+    Mcp,
+    McpLimits,
     Password,
     Pool,
     Shadow,
@@ -49,6 +51,8 @@ __all__ = [
     "Listen",
     "ListenTls",
     "Log",
+    "Mcp",
+    "McpLimits",
     "Password",
     "Pool",
     "Problem",
@@ -108,8 +112,14 @@ def _check(configuration: Configuration, builder: Builder, *, is_demonstration: 
         field = "listen.host" if "listen.host" in builder.lines else "listen"
         message = "is not a loopback address: `listen.tls` is required, tokens never go in clear"
         wrong(field, message)
+    mcp = configuration.mcp
+    if mcp is not None:
+        _check_url(mcp.url, "mcp.url", wrong)
+        if mcp.tls is None and not is_loopback(mcp.host):
+            message = "is not a loopback address: `mcp.tls` is required, tokens never go in clear"
+            wrong("mcp.host" if "mcp.host" in builder.lines else "mcp", message)
     for index, issuer in enumerate(configuration.identity.issuers):
-        _check_jwks(issuer.jwks, f"identity.issuers[{index}].jwks", wrong)
+        _check_url(issuer.jwks.url, f"identity.issuers[{index}].jwks.url", wrong)
         if is_demo_issuer(issuer.issuer) and not is_demonstration:
             message = "is the demonstration's issuer, whose tokens anyone may make"
             wrong(f"identity.issuers[{index}].issuer", message)
@@ -127,20 +137,20 @@ def _check(configuration: Configuration, builder: Builder, *, is_demonstration: 
             wrong(field, f"there is no such file: {path}")
 
 
-def _check_jwks(jwks: Jwks, field: str, wrong: _Wrong) -> None:
-    if jwks.url is None:
+def _check_url(url: str | None, field: str, wrong: _Wrong) -> None:
+    if url is None:
         return
     try:
-        parts = urlsplit(jwks.url)
+        parts = urlsplit(url)
         host = parts.hostname or ""
         is_usable = bool(host) and parts.username is None and parts.port != 0
     except ValueError:
-        wrong(f"{field}.url", "is not a URL")
+        wrong(field, "is not a URL")
         return
     if not is_usable:
-        wrong(f"{field}.url", "needs a host, and no user name or password")
+        wrong(field, "needs a host, and no user name or password")
     elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        wrong(f"{field}.url", "must be https (http only from a loopback host)")
+        wrong(field, "must be https (http only from a loopback host)")
 
 
 def _check_host(host: str, field: str, wrong: _Wrong) -> None:
@@ -174,6 +184,8 @@ def _files(configuration: Configuration) -> Iterable[tuple[str, Path]]:
             path = getattr(source.tls, name)
             if path is not None:
                 yield f"sources[{index}].tls.{name}", path
-    if configuration.listen.tls is not None:
-        yield "listen.tls.certificate", configuration.listen.tls.certificate
-        yield "listen.tls.key", configuration.listen.tls.key
+    mcp = configuration.mcp
+    for name, tls in (("listen", configuration.listen.tls), ("mcp", mcp.tls if mcp else None)):
+        if tls is not None:
+            yield f"{name}.tls.certificate", tls.certificate
+            yield f"{name}.tls.key", tls.key

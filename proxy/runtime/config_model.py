@@ -288,6 +288,54 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True)
+class McpLimits:
+    """What one tool call may take and return."""
+
+    rows_max: int = setting("rows of one result", default=200, minimum=1, maximum=10_000)
+    bytes_max: int = setting(
+        "JSON bytes of one result's rows", default=64_000, minimum=1_000, maximum=16 * 1024 * 1024
+    )
+    statement_ms_max: int = setting(
+        "run time of one statement", default=30_000, minimum=100, maximum=3_600_000
+    )
+    confirm_rows: int = setting(
+        "visible rows of the tables that a statement reads from which it needs a confirmation",
+        default=1_000_000,
+        minimum=1,
+        maximum=1_000_000_000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class McpTls:
+    """What MCP clients see of TLS."""
+
+    certificate: Path = setting("PEM file with the server's certificate chain")
+    key: Path = setting("PEM file with its private key")
+
+
+@dataclass(frozen=True, slots=True)
+class Mcp:
+    """The Model Context Protocol server on HTTP, for `sallyport mcp` and `sallyport up`."""
+
+    url: str = setting("its public URL, which clients and tokens name: `https://…/mcp`", minimum=1)
+    gate: str = setting(
+        "where the gate is: `postgresql://host:port/database`, `?sslrootcert=file` for a private"
+        " certificate authority",
+        minimum=1,
+    )
+    host: str = setting("address to listen on", default="127.0.0.1")
+    port: int = setting("TCP port; 0: any free one", default=8432, minimum=0, maximum=65_535)
+    tls: McpTls | None = setting(
+        "certificate for clients; required unless `host` is a loopback address", default=None
+    )
+    scopes: tuple[str, ...] = setting(
+        "OAuth scopes that clients are told to ask for", default=(), maximum=32
+    )
+    limits: McpLimits = setting("caps of its tools", default=McpLimits())
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """The operator's log, on standard error."""
 
@@ -314,6 +362,7 @@ class Configuration:
     limits: Limits = setting("limits", default=Limits())
     shadow: Shadow = setting("catalog server", default=Shadow())
     log: Log = setting("operator's log", default=Log())
+    mcp: Mcp | None = setting("Model Context Protocol server", default=None)
     file: Path = dataclasses.field(default=Path())
     version: str = ""
 

@@ -22,7 +22,7 @@ from policies.token import TokenRules, verify_token
 from proxy.faults import ConnectionFault
 from proxy.runtime.config import Issuer
 from proxy.runtime.demonstration import is_demo_issuer
-from proxy.runtime.keys import SigningKeys
+from proxy.runtime.keys import KeysUnavailable, SigningKeys
 
 REFUSED = "authentication failed"
 
@@ -92,6 +92,18 @@ class TokenAuthenticator:
         except PolicyError as error:
             raise ConnectionFault(REFUSED, sqlstate="28P01") from error
         return identity
+
+    async def admitted(self, token: str, *, is_local: bool) -> Identity | None:
+        """The same for services that tell a refusal in a protocol of their own: None.
+
+        Raises KeysUnavailable: whether the token is good cannot be said now.
+        """
+        try:
+            return await self.identify(token, is_local=is_local)
+        except KeysUnavailable:
+            raise
+        except ConnectionFault:
+            return None
 
     async def _verify(self, token: Secret[str], *, is_local: bool) -> Mapping[str, object]:
         """The payload by the first issuer that accepts; the most telling refusal otherwise."""
