@@ -284,7 +284,7 @@ def _catalog(commands: Subcommands, state: Path) -> None:
 
 
 def _mcp(commands: Subcommands, state: Path) -> None:
-    parser = _command(
+    parser = add_command(
         commands,
         "mcp",
         "mcp",
@@ -312,8 +312,8 @@ def _mcp(commands: Subcommands, state: Path) -> None:
         help="holds the token (default: %(default)s)",
     )
     token.add_argument("--token-command", metavar="COMMAND", help="prints the token; no shell")
-    _add_configuration(parser)
-    _add_state(parser, state)
+    add_configuration(parser)
+    add_state(parser, state)
 
 
 def _completion(commands: Subcommands) -> None:

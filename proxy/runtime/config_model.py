@@ -298,8 +298,8 @@ class McpLimits:
     statement_ms_max: int = setting(
         "run time of one statement", default=30_000, minimum=100, maximum=3_600_000
     )
-    confirm_rows: int = setting(
-        "visible rows of the tables that a statement reads from which it needs a confirmation",
+    unconfirmed_rows_max: int = setting(
+        "visible rows of the tables that a statement reads; with more it needs a confirmation",
         default=1_000_000,
         minimum=1,
         maximum=1_000_000_000,

@@ -21,8 +21,8 @@ class ToolLimits:
     statement_ms_max: int = 30_000
     """Run time of one statement; an agent waits for it."""
 
-    confirm_rows: int = 1_000_000
-    """Visible rows of the tables that a statement reads from which it needs a confirmation."""
+    unconfirmed_rows_max: int = 1_000_000
+    """Visible rows of the tables that a statement reads: with more it needs a confirmation."""
 
 
 TEXT_CHARACTERS_MAX = 2_000

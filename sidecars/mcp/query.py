@@ -47,9 +47,11 @@ async def query(
     if not prepared.get_attributes():
         raise NoRows("the statement returns no rows and was not run: use SELECT")
     if not asked.confirm:
-        estimate = await _estimate(connection, caller, asked.sql, limits.confirm_rows, sizes)
-        if _is_huge(estimate, limits.confirm_rows):
-            return _question(estimate, limits.confirm_rows)
+        estimate = await _estimate(
+            connection, caller, asked.sql, limits.unconfirmed_rows_max, sizes
+        )
+        if _is_huge(estimate, limits.unconfirmed_rows_max):
+            return _question(estimate, limits.unconfirmed_rows_max)
     started = time.monotonic()
     answer = await _rows(connection, prepared, asked, limits)
     answer["milliseconds"] = round((time.monotonic() - started) * 1000)
@@ -79,18 +81,17 @@ async def _estimate(
     }
 
 
-def _is_huge(estimate: dict[str, Size], confirm_rows: int) -> bool:
-    """Whether to ask: too many rows together, or some that could not be counted in time."""
-    rows = [size.rows for size in estimate.values()]
-    total = sum(count for count in rows if count is not None)
-    return None in rows or total >= confirm_rows
+def _is_huge(estimate: dict[str, Size], rows_max: int) -> bool:
+    """Whether to ask: too many rows together, or some that could not be counted to the end."""
+    total = sum(size.rows or 0 for size in estimate.values())
+    return total > rows_max or not all(size.is_exact for size in estimate.values())
 
 
-def _question(estimate: dict[str, Size], confirm_rows: int) -> dict[str, Json]:
+def _question(estimate: dict[str, Size], rows_max: int) -> dict[str, Json]:
     return {
         "needs_confirmation": True,
         "estimate": {title: size.told() for title, size in estimate.items()},
-        "why": f"It reads tables with {confirm_rows} or more visible rows together, or too many to"
+        "why": f"It reads tables with more than {rows_max} visible rows together, or too many to"
         " count quickly. It was not run.",
         "advice": "Narrow it (WHERE on a key, fewer tables), or call again with confirm: true.",
     }

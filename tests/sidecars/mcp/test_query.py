@@ -73,8 +73,8 @@ async def test_what_returns_no_rows_is_not_run(shop: Gate, sql: str) -> None:
 
 async def test_several_tables_count_together(shop: Gate) -> None:
     sql = "select count(*) from shop.orders join shop.items on order_id = orders.id"
-    asked = await ask(shop, sql, ToolLimits(confirm_rows=7_000))
-    run = await ask(shop, sql, ToolLimits(confirm_rows=7_001))
+    asked = await ask(shop, sql, ToolLimits(unconfirmed_rows_max=6_999))
+    run = await ask(shop, sql, ToolLimits(unconfirmed_rows_max=7_000))
 
     assert asked["needs_confirmation"] is True  # 1,000 and 6,000
     assert run["rows"] == [[2_000]]

@@ -173,7 +173,9 @@ async def test_policy_is_explained(alice: Client) -> None:
 
 
 async def test_a_huge_statement_is_run_only_when_confirmed(sample: Company) -> None:
-    instructions = Instructions(gate=sample.gate_url, limits=ToolLimits(confirm_rows=20_000))
+    instructions = Instructions(
+        gate=sample.gate_url, limits=ToolLimits(unconfirmed_rows_max=20_000)
+    )
     async with over_stdio(instructions, sample.token("alice")) as client:
         sql = "select count(*) from sales.orders"
         asked = read(await client.call_tool("query", {"sql": sql}))
