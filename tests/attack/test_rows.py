@@ -63,6 +63,25 @@ def test_attack_within(row: Row, attacked: Oracle) -> None:
             assert outcome.fault.sqlstate in REFUSALS, (form, str(outcome.fault))
 
 
+@pytest.fixture(scope="module")
+def attacked_views(postgres_of: Callable[[int], Server]) -> Iterator[Oracle]:
+    with world(postgres_of(18), are_views=True) as current, oracle(current) as opened:
+        yield opened
+
+
+@every_row
+def test_attack_on_a_view(row: Row, attacked_views: Oracle) -> None:
+    """The same statement where every relation is a view: no key, no statistics of its own, and
+    columns that are expressions for all that the gate knows."""
+    outcome = attacked_views.attack(
+        row.sql, parameters=row.parameters, parameter_oids=row.oids, plans=WRAPPED_PLANS
+    )
+
+    assert outcome.leaks == []
+    if outcome.fault is not None and not row.is_refused:
+        assert outcome.fault.sqlstate in REFUSALS, str(outcome.fault)
+
+
 def _expected(row: Row, outcome: Outcome) -> None:
     if row.is_refused:
         assert outcome.fault is not None, outcome.sql

@@ -170,11 +170,16 @@ def _shown(table: str, column: str) -> tuple[str | None, str | None, str | None]
 
 
 @contextmanager
-def world(server: Server) -> Iterator[World]:
-    """Make the two databases, read the left one's catalog; both are dropped at the end."""
+def world(server: Server, *, are_views: bool = False) -> Iterator[World]:
+    """Make the two databases, read the left one's catalog; both are dropped at the end.
+
+    `are_views`: what policy names are views, each of the table that has its name otherwise.
+    """
     with server.database("attack_left") as left, server.database("attack_right") as right:
         for salt, dsn in ((10, left), (21, right)):
             _fill(dsn, salt, server.major)
+            if are_views:
+                _put_views_before(dsn)
         source = asyncio.run(_introspect(left))
         visible = {
             key: [
@@ -197,6 +202,18 @@ def _fill(dsn: str, salt: int, major: int) -> None:
             connection.execute(VIRTUAL)
             _run_each(connection, VIRTUAL_ROWS, salt)
         connection.execute("ANALYZE")
+
+
+def _put_views_before(dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA behind")
+        tables = connection.execute(
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            " AND relkind IN ('r', 'p') ORDER BY 1"
+        ).fetchall()
+        for (name,) in tables:
+            connection.execute(f"ALTER TABLE {name} SET SCHEMA behind".encode())
+            connection.execute(f"CREATE VIEW {name} AS SELECT * FROM behind.{name}".encode())
 
 
 def _run_each(

@@ -7,6 +7,7 @@ with two gates (`wire`).
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import sys
 import time
@@ -21,7 +22,7 @@ from tests.servers.postgres import Server, running
 
 STATEMENTS_PER_WORLD = 4_000  # then new data under the next seed
 PROGRESS_SECONDS = 30.0
-LOG_LEVEL_NONE = 60  # above critical: two gates would write a line per statement
+LOG_LEVEL_NONE = logging.CRITICAL  # two gates would write a line per statement
 
 
 def main() -> int:
@@ -40,8 +41,8 @@ def main() -> int:
         if arguments.only != "wire":
             differences += _run_sql(server, seed, minutes, arguments.statements)
         if arguments.only != "sql":
-            logging = structlog.make_filtering_bound_logger(LOG_LEVEL_NONE)
-            structlog.configure(wrapper_class=logging)
+            quiet = structlog.make_filtering_bound_logger(LOG_LEVEL_NONE)
+            structlog.configure(wrapper_class=quiet)
             found = wire.run(server, seed, minutes=minutes, statements=arguments.statements)
             print(found.report(seed))
             differences += len(found.differences)
