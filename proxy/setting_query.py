@@ -2,7 +2,8 @@
 
 Drivers use it around their own catalog queries (asyncpg, npgsql, pgAdmin). A query that consists of
 such calls with literal arguments and of nothing else is answered from the session's virtual
-settings; any other use of these functions is judged, and refused, by the allow-list.
+settings, and so is pgAdmin's way to set what only exists (`… FROM pg_show_all_settings() WHERE
+name = '…'`); any other use of these functions is judged, and refused, by the allow-list.
 
 This file must not know sockets, sources or policies.
 """
@@ -17,11 +18,14 @@ from proxy.faults import Fault, NotFoundFault
 from proxy.rows import Answer, text_fields
 from proxy.session import Session
 from proxy.setting_values import boolean
+from proxy.settings import SETTINGS
 from proxy.sql import tree
 from proxy.sql.parse import Statement
 from proxy.wire.backend import FieldDescription
 
 _ARGUMENTS = {"current_setting": (1, 2), "set_config": (3,)}
+_TABLES = ("pg_show_all_settings()", "pg_settings", "pg_catalog.pg_settings")
+_EXISTING = frozenset(setting.name for setting in SETTINGS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,28 @@ def setting_calls(statement: Statement) -> tuple[SettingCall, ...] | None:
     bare = pb.SelectStmt(
         target_list=select.target_list, limit_option=select.limit_option, op=select.op
     )
-    if select != bare or not select.target_list:
+    if not select.target_list:
+        return None
+    is_bare = select == bare
+    if not is_bare and (len(select.from_clause) != 1 or not select.HasField("where_clause")):
         return None
     found = [_call(target.res_target, statement) for target in select.target_list]
     calls = tuple(call for call in found if call is not None)
-    return calls if len(calls) == len(found) else None
+    if len(calls) != len(found):
+        return None
+    return calls if is_bare or _is_of_existing(select, calls) else None
+
+
+def _is_of_existing(select: tree.Node, calls: tuple[SettingCall, ...]) -> bool:
+    """Whether the rest of the query finds exactly the row of the one setting that is called."""
+    names = {call.arguments[0] for call in calls}
+    if len(names) != 1 or not names & _EXISTING:
+        return False
+    rest = pb.SelectStmt()
+    rest.CopyFrom(select)
+    rest.ClearField("target_list")
+    printed = tree.print_tree(rest)
+    return printed in [f"SELECT FROM {one} WHERE name = '{next(iter(names))}'" for one in _TABLES]
 
 
 def _call(target: tree.Node, statement: Statement) -> SettingCall | None:

@@ -66,6 +66,8 @@ def _assign(workspace: Workspace, node: Any) -> None:
     settings = workspace.session.settings
     if node.kind == pb.VAR_SET_MULTI:
         _set_modes(workspace, node.args, prefix="default_", is_local=False)
+    elif _is_about_oneself(node):
+        pass
     elif node.kind == pb.VAR_SET_DEFAULT:
         settings.reset(node.name, is_local=node.is_local)
     elif node.kind == pb.VAR_SET_VALUE:
@@ -73,6 +75,15 @@ def _assign(workspace: Workspace, node: Any) -> None:
         workspace.session.assign(node.name, value, is_local=node.is_local)
     else:
         raise UnsupportedFault("SET … FROM CURRENT is not supported")
+
+
+def _is_about_oneself(node: Any) -> bool:
+    """SET and RESET that ask to be who one logged in as: what poolers and drivers send between
+    users (Npgsql, deadpool). There is nobody else to be, so nothing changes."""
+    name = node.name.lower()
+    if node.kind in (pb.VAR_RESET, pb.VAR_SET_DEFAULT):
+        return name in ("role", "session_authorization")
+    return node.kind == pb.VAR_SET_VALUE and name == "role" and _value(name, node.args) == "none"
 
 
 def _value(name: str, arguments: Any) -> str:
@@ -160,10 +171,7 @@ async def _reset(workspace: Workspace, node: Any) -> Answer:
     settings = workspace.session.settings
     if node.kind == pb.VAR_RESET_ALL:
         settings.reset_all()
-    elif node.name.lower() in ("role", "session_authorization"):
-        # What poolers send between clients. There is nobody else to be, so nothing changes.
-        return Answer("RESET")
-    else:
+    elif not _is_about_oneself(node):
         settings.reset(node.name)
     return Answer("RESET")
 

@@ -36,6 +36,15 @@ def test_asyncpg_switches_jit_off() -> None:
         ("SELECT pg_catalog.current_setting('TimeZone')", ("UTC",)),
         ("SELECT current_setting('nothing'::text, true)", (None,)),
         ("SELECT set_config('search_path', '', false)", ("",)),
+        (
+            "SELECT set_config('bytea_output', 'escape', false) FROM pg_show_all_settings() "
+            "WHERE name = 'bytea_output'",
+            ("escape",),
+        ),
+        (
+            "select set_config('TimeZone','UTC',false) from pg_settings where name='TimeZone'",
+            ("UTC",),
+        ),
     ],
 )
 def test_answers(text: str, row: tuple[str | None, ...]) -> None:
@@ -100,4 +109,22 @@ def test_an_unclear_boolean_changes_nothing() -> None:
     ],
 )
 def test_every_other_query_is_judged_as_one(text: str) -> None:
+    assert setting_calls(parse(text)[0]) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT set_config('bytea_output', 'hex', false) FROM pg_show_all_settings()",
+        "SELECT set_config('bytea_output', 'hex', false) FROM pg_settings WHERE name = 'TimeZone'",
+        "SELECT set_config('bytea_output', 'hex', false) FROM pg_settings WHERE name <> 'bytea_output'",
+        "SELECT set_config('bytea_output', 'hex', false) FROM pg_settings s WHERE name = 'bytea_output'",
+        "SELECT set_config('nothing', 'x', false) FROM pg_settings WHERE name = 'nothing'",
+        "SELECT set_config('jit', 'on', false), set_config('TimeZone', 'UTC', false) FROM pg_settings "
+        "WHERE name = 'jit'",
+        "SELECT set_config('jit', 'on', false) FROM shop.orders WHERE name = 'jit'",
+        "SELECT set_config('jit', 'on', false) FROM pg_settings WHERE name = 'jit' LIMIT 0",
+    ],
+)
+def test_with_any_other_rest_it_is_a_query_like_others(text: str) -> None:
     assert setting_calls(parse(text)[0]) is None
