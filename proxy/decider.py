@@ -23,12 +23,13 @@ from policies.claims import ClaimValue
 from policies.errors import PolicyDenied
 from policies.model import RelationDecision, RelationKey
 from proxy import explain
-from proxy.catalog.class_database import Oids
+from proxy.catalog.class_database import TEXT_OID, Oids
 from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
 from proxy.decision import Decided, Runnable, Target
 from proxy.estate import CurrentEstate, Estate
 from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault, UnsupportedFault
+from proxy.recode import Recoder, recoder
 from proxy.runtime.audit import RelationAccess
 from proxy.session import Session
 from proxy.sources.base import Arguments
@@ -40,6 +41,7 @@ from proxy.sql.plan import Fragment, copy_fragment, query_fragment
 from proxy.sql.template import lift, with_text
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import RowBatch
+from proxy.wire.type_oids import FIRST_OWN_OID
 
 CACHED_MAX = 2_000
 """Decisions of one worker; each holds a tree and texts, some 20 kB for a join of three tables."""
@@ -50,16 +52,11 @@ DATA_EXCEPTION = "22"
 CACHED_TEXT_CHARACTERS_MAX = 16_384
 """Longer texts are generated and rarely repeat."""
 
-TEXT_OID = 25
-
 UNKNOWN_NAMES = frozenset({"42883", "42704"})
 """Undefined function, undefined object."""
 
 MISUNDERSTOOD = frozenset({"42601", "42703", "42803", "42804", "42846", "42883", "42704", "42702"})
 """What a source says of guarded SQL that it reads otherwise than the shadow read the client's."""
-
-FIRST_NORMAL_OID = 16_384
-"""PostgreSQL source, access/transam.h: lower OIDs are built in and the same everywhere."""
 
 # Names whose functions and keywords are replaced by facts of the session (proxy/sql/identity.py);
 # an identifier may also be spelled with Unicode escapes. Wider than needed: a false match only
@@ -123,6 +120,7 @@ class _Decided:
     source_oids: tuple[int, ...] = ()
     result_oids: tuple[int, ...] | None = None
     guarded: pipeline.Guarded | None = None
+    recoder: Recoder | None = None
     valid_until: float | None = None
     lifted: tuple[bytes, ...] = field(default=(), repr=False)
 
@@ -301,6 +299,9 @@ class PolicyDecider:
             search_path=facts.schemas,
             classified=classified,
             guarded=guarded,
+            recoder=recoder(
+                catalog, oids, source, described.fields or (), described.parameter_oids
+            ),
             valid_until=min(ends, default=None),
         )
 
@@ -374,6 +375,7 @@ class PolicyDecider:
             fragment=self._fragment(estate, session, decided, decided.guarded),
             pattern_parameters=decided.guarded.rewritten.pattern_parameters,
             arguments=Arguments(decided.lifted) if decided.lifted else None,
+            recoder=decided.recoder,
         )
 
     def _fragment(
@@ -446,7 +448,7 @@ def _of_a_known_name(fault: Fault) -> Fault:
 
 def _source_oid(oids: Oids, source: str, oid: int) -> int:
     """A parameter's type as the source numbers it; 0 lets the source infer what it alone knows."""
-    if oid < FIRST_NORMAL_OID:
+    if oid < FIRST_OWN_OID:
         return oid
     return oids.sources.get((source, oid), 0)
 

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from proxy.faults import Fault
+from proxy.recode import Recoder
 from proxy.runtime.audit import RelationAccess
 from proxy.session import Session
 from proxy.sources.base import Arguments
@@ -57,6 +58,7 @@ class Runnable:
     `fragment` for a source, `shadow_sql` for the shadow, `rows` for the gate's own answer: one of
     them. `is_text_visible`: nothing is evaluated on a hidden row, so error texts of the source may
     be told. `arguments`, where not None, stand in for the client's: values lifted from its text.
+    `recoder` where binary values tell of types that source and client number differently.
     """
 
     fragment: Fragment | None = None
@@ -65,6 +67,7 @@ class Runnable:
     pattern_parameters: frozenset[int] = frozenset()
     is_text_visible: bool = False
     arguments: Arguments | None = None
+    recoder: Recoder | None = None
 
 
 class Decider(Protocol):

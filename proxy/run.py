@@ -81,6 +81,10 @@ async def run_source(
         raise InternalFault("a source runs fragments only")
     arguments = portal.arguments if runnable.arguments is None else runnable.arguments
     check_patterns(arguments, runnable.pattern_parameters)
+    recoder, formats = runnable.recoder, portal.formats
+    if recoder is not None:
+        arguments, formats = recoder.arguments(arguments), recoder.formats(formats)
+    columns = () if recoder is None else recoder.in_binary(portal.formats)
     connection = await workspace.upstream.take(fragment.source)
     with workspace.upstream.running(connection):
         if portal.prepared.statement.kind is Kind.COPY_TO:
@@ -103,7 +107,7 @@ async def run_source(
             stream = await connection.execute(
                 fragment,
                 arguments,
-                portal.formats,
+                formats,
                 row_max=row_max,
                 portal=portal.upstream,
                 is_text_about_visible_data=runnable.is_text_visible,
@@ -112,7 +116,7 @@ async def run_source(
             # The source accepted the statement: from here on an error follows a RowDescription.
             yield b""
             async for batch in stream:
-                yield batch.data
+                yield recoder.recoded(batch, columns) if recoder and columns else batch.data
         finally:
             portal.rows = stream.row_count
             await stream.aclose()

@@ -51,11 +51,14 @@ class Oids:
 
     `described` maps (source, type OID there) to the OID that the shadow describes a column of that
     type with; `sources` maps (source, type OID in the shadow) back. Built-in types are in neither.
+    `row_arrays` maps the type of arrays of a relation's rows to that of the row; both are the
+    shadow's.
     """
 
     relations: Mapping[tuple[str, str], int] = field(default_factory=dict)
     described: Mapping[tuple[str, int], int] = field(default_factory=dict)
     sources: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    row_arrays: Mapping[int, int] = field(default_factory=dict)
 
 
 def class_name(catalog: ClassCatalog, template: str) -> str:
@@ -244,6 +247,7 @@ async def _read_oids(connection: asyncpg.Connection, catalog: ClassCatalog) -> O
     )
     return Oids(
         relations={(r[0], r[1]): r[2] for r in relations if (r[0], r[1]) in catalog.relations},
+        row_arrays={r[3]: r[2] for r in types if (r[0], r[1]) in catalog.relations},
         **_type_maps(catalog, {(r[0], r[1]): tuple(r)[2:] for r in types}),
     )
 
