@@ -265,6 +265,9 @@ class ClientConnection(asyncio.Protocol):
         self.flush()
         if self._transport is None:
             return
+        if self._tls is not None and self._tls.is_established:
+            self._tls.finish()
+            self._send(self._tls.outgoing())
         self._transport.close()
         try:
             async with asyncio.timeout(grace_seconds):

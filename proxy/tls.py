@@ -78,6 +78,14 @@ class TlsLayer:
         while view:
             view = view[self._object.write(view) :]
 
+    def finish(self) -> None:
+        """Put the close_notify alert into `outgoing` (RFC 8446 §6.1): without it the client takes
+        the end of the connection for an attack; libpq then says that its cancel request failed."""
+        try:
+            self._object.unwrap()
+        except ssl.SSLError:
+            pass  # the client's own alert is not waited for
+
     def outgoing(self) -> bytes:
         """Ciphertext to put on the wire."""
         return self._outgoing.read()

@@ -317,6 +317,19 @@ async def test_a_wrong_cancel_key_is_met_with_silence(gate: Gate) -> None:
     client.close()
 
 
+async def test_a_cancel_over_tls_ends_well_for_the_client(tls_gate: Gate) -> None:
+    dsn = tls_gate.dsn(sslmode="require")
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        slow = "SELECT count(*) FROM shop.items a, shop.items b WHERE a.id + b.id < 0"
+        running = asyncio.ensure_future(connection.execute(slow))
+        await asyncio.sleep(0.2)
+
+        await connection.cancel_safe()  # raises when the connection ends without a close_notify
+
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            await running
+
+
 # Limits
 
 

@@ -59,6 +59,18 @@ def test_bytes_both_ways(context: ssl.SSLContext) -> None:
     assert received == b"y" * 300_000
 
 
+def test_the_end_is_announced(context: ssl.SSLContext) -> None:
+    layer, client = TlsLayer(context, is_direct=False), Client([])
+    client.shake(layer)
+    layer.send(b"last words")
+    layer.finish()
+    client.incoming.write(layer.outgoing())
+    client.incoming.write_eof()
+
+    assert client.end.read(100) == b"last words"
+    assert client.end.read(100) == b""  # without the alert: SSLEOFError
+
+
 def test_any_split_of_the_ciphertext(context: ssl.SSLContext) -> None:
     layer, client = TlsLayer(context, is_direct=True), Client(["postgresql"])
     client.shake(layer)
