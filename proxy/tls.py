@@ -12,6 +12,7 @@ This file must not know the Postgres protocol, beyond the ALPN name that direct 
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -81,10 +82,8 @@ class TlsLayer:
     def finish(self) -> None:
         """Put the close_notify alert into `outgoing` (RFC 8446 §6.1): without it the client takes
         the end of the connection for an attack; libpq then says that its cancel request failed."""
-        try:
+        with suppress(ssl.SSLError):  # the client's own alert is not waited for
             self._object.unwrap()
-        except ssl.SSLError:
-            pass  # the client's own alert is not waited for
 
     def outgoing(self) -> bytes:
         """Ciphertext to put on the wire."""
