@@ -14,7 +14,7 @@ from policies.column_type import bare_type, casts_totally, mismatches
 from policies.decide import PolicySet
 from policies.document import near_miss
 from policies.errors import Place, Problem
-from policies.mask import Mask, MaskContext
+from policies.mask import VALUE, CustomMask, Mask, MaskContext
 from policies.model import RelationKey
 from policies.rule import TablePolicy
 
@@ -120,7 +120,7 @@ class _Checker:
     ) -> None:
         for name in sorted(tree.columns_of(node) - set(columns)):
             self._unknown(place, rule, "where", name, columns)
-        for text in mismatches(node, columns, self._policies.claim_types):
+        for text in mismatches(node, columns, self._policies.claim_types, self._schema):
             self._add(place, text, rule=rule, field="where")
 
     def _mask(self, table: TablePolicy, name: str, mask: Mask, columns: Mapping[str, str]) -> None:
@@ -142,6 +142,10 @@ class _Checker:
                 rule=rule,
                 field=field,
             )
+        if isinstance(mask, CustomMask):
+            body = tree.rename_column(mask.body, VALUE, name)
+            for text in mismatches(body, columns, self._policies.claim_types, self._schema):
+                self._add(place, text, rule=rule, field=f"{field} ({mask.name})")
         context = MaskContext(table.key, name)
         for other in sorted(mask.columns(context) - set(columns)):
             self._unknown(place, rule, f"{field} ({mask.name})", other, columns)

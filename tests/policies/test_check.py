@@ -137,3 +137,27 @@ def test_lookup_tables() -> None:
     assert (problem.rule, problem.suggestion) == ("lookups / hr.members", "regions")
     (missing,) = [p for p in found(grant, {ORDERS: SCHEMA[ORDERS]}) if not p.is_warning]
     assert "main.hr.members does not exist" in missing.message
+
+
+def test_a_condition_whose_meaning_the_client_could_change() -> None:
+    problems = found(
+        f"columns: {{{ALL_COLUMNS}, phone: {{mask: last_four}}}}\n"
+        "    rules:\n"
+        "      - {grant: g, roles: everyone}\n"
+        "      - {deny: old, roles: everyone, where: \"born::text LIKE '19%'\"}"
+    )
+
+    assert [p.message for p in problems if not p.is_warning] == [
+        "casts date to text: the result follows settings of the session"
+    ]
+
+
+def test_a_custom_mask_whose_result_the_client_could_change() -> None:
+    masks = "masks:\n  year: {custom: {expression: 'left(value::text, 4)', type: text}}\n"
+    problems = found(
+        f"columns: {{{ALL_COLUMNS.replace('born: visible', 'born: {mask: year}')}}}\n"
+        "    rules: [{grant: g, roles: everyone}]",
+        header=HEADER + masks if "masks:" not in HEADER else HEADER.replace("masks:\n", masks),
+    )
+
+    assert any("casts date to text" in p.message for p in problems)

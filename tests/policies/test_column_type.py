@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg
 import pytest
 
 from policies.claims import ClaimType
 from policies.column_type import bare_type, casts_totally, family, mismatches
 from policies.expression import TYPE_NAMES
+from policies.model import RelationKey
 from policies.predicate import Scope, parse_condition
 from tests.policies.conftest import Execute
 
@@ -95,12 +98,73 @@ def test_comparisons_that_fit(text: str) -> None:
         ("ts < now()", "session's time zone"),
         ("d = now()", "session's time zone"),
         ("not (t = claim('number'))", "compares text with number"),
+        ("d::text like '2024%'", "casts date to text"),
+        ("tz::text < 'x'", "follows settings"),
+        ("left(d::text, 4) = '2024'", "casts date to text"),
+        ("claim('date')::text = '2024-01-01'", "casts date to text"),
+        ("now()::text > '2024'", "casts timestamptz to text"),
+        ("d < '01/02/2024'", "reads '01/02/2024' as date"),
+        ("d in ('2024-01-01', 'yesterday')", "reads 'yesterday' as date"),
+        (
+            "tz between '2024-01-01 00:00:00+00' and '2025-01-01'",
+            "reads '2025-01-01' as timestamptz",
+        ),
+        ("'31.12.2024' > ts", "reads '31.12.2024' as timestamp"),
     ],
 )
 def test_comparisons_that_do_not_fit(text: str, message: str) -> None:
     found = mismatches(parse_condition(text, SCOPE), COLUMNS, CLAIMS)
     assert len(found) == 1
     assert message in found[0]
+
+
+@pytest.mark.parametrize("text", ["i::text = '5'", "u::text like 'a%'", "e::text = 'happy'"])
+def test_texts_that_are_the_same_under_every_setting(text: str) -> None:
+    assert mismatches(parse_condition(text, SCOPE), COLUMNS, CLAIMS) == []
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("since < current_date", "session's time zone"),
+        ("since < '2024-01-01'", "reads '2024-01-01' as timestamptz"),
+        ("since::text like '2024%'", "casts timestamp with time zone to text"),
+        ("level = claim('text')", "compares number with text"),
+    ],
+)
+def test_conditions_inside_a_lookup(where: str, message: str) -> None:
+    found = looked_up(f"t IN (SELECT who FROM org.grants WHERE {where})")
+
+    assert len(found) == 1
+    assert message in found[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("i IN (SELECT who FROM org.grants)", "compares number with text"),
+        ("ts IN (SELECT since FROM org.grants)", "session's time zone"),
+        ("(t, d) IN (SELECT who, since FROM org.grants)", "session's time zone"),
+    ],
+)
+def test_what_is_looked_up(text: str, message: str) -> None:
+    found = looked_up(text)
+
+    assert len(found) == 1
+    assert message in found[0]
+
+
+def test_a_lookup_that_fits() -> None:
+    where = "since < now() AND level > 3 AND who = claim('text')"
+
+    assert looked_up(f"(t, i) IN (SELECT who, level FROM org.grants WHERE {where})") == []
+
+
+def looked_up(text: str) -> list[str]:
+    key = RelationKey("main", "org", "grants")
+    columns = {"who": "text", "since": "timestamp with time zone", "level": "integer"}
+    scope = replace(SCOPE, lookups={key: tuple(columns)})
+    return mismatches(parse_condition(text, scope), COLUMNS, CLAIMS, {key: columns})
 
 
 @pytest.mark.parametrize("source", sorted(TYPE_NAMES))
