@@ -121,6 +121,8 @@ class PolicySet:
 
     def preview(self, identity: Identity, key: RelationKey, now: float) -> RelationDecision:
         """As `decide`, for looking only: keys may be absent, so the decision may not run."""
+        if identity.sources is not None and key.source not in identity.sources:
+            raise PolicyDenied(DeniedReason.NO_RULE, "the login is bound to other sources")
         decision = self._decision(self.decision_key(identity, key, now), now)
         for claim in sorted(decision.claims):
             if not is_key_slot(claim):

@@ -239,8 +239,13 @@ def _claim_type(value: Value, block: Mapping[str, Value]) -> ClaimType | None:
 
 def _lookup(value: Value) -> ClaimLookup | None:
     block = value.block(KEYS["claim_lookup"])
+    if "stored" in block:
+        if len(block) > 1:
+            value.problem('"stored" stands alone: the state database has the value')
+        stored = block["stored"].text()
+        return None if stored is None else ClaimLookup("", "", (), stored)
     if "sql" not in block or "source" not in block:
-        value.problem('needs "source" and "sql"')
+        value.problem('needs "source" and "sql", or "stored"')
         return None
     source, sql = block["source"].text(), block["sql"].text()
     parameters = block["parameters"].texts() if "parameters" in block else []

@@ -40,6 +40,7 @@ class Identity:
     claims: Mapping[str, ClaimValue] = field(repr=False)
     expires_at: float
     claims_digest: str
+    sources: frozenset[str] | None = None
 
     @staticmethod
     def create(
@@ -79,7 +80,15 @@ class Identity:
             roles=self.roles,
             claims={**self.claims, **additional},
             expires_at=self.expires_at,
-        )
+        ).limited_to(self.sources)
+
+    def limited_to(self, sources: frozenset[str] | None) -> Identity:
+        """The same principal, who knows only what lies in `sources` and in those of before."""
+        if sources is None:
+            return self
+        allowed = sources if self.sources is None else self.sources & sources
+        narrowed = replace(self, sources=allowed)
+        return replace(narrowed, claims_digest=digest(narrowed))
 
 
 def digest(identity: Identity) -> str:
@@ -88,13 +97,15 @@ def digest(identity: Identity) -> str:
     The audit log stores this instead of values. Expiry is left out: a renewed token is the same
     identity.
     """
-    content = {
+    content: dict[str, object] = {
         "actor": identity.actor,
         "claims": {name: _canonical(value) for name, value in identity.claims.items()},
         "issuer": identity.issuer,
         "roles": sorted(identity.roles),
         "subject": identity.subject,
     }
+    if identity.sources is not None:
+        content["sources"] = sorted(identity.sources)
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
@@ -113,12 +124,13 @@ class ClaimLookup:
 
     `sql` is the operator's own statement for `source`, with `$1…` bound to the identity fields or
     claims named in `parameters`. One column; one row, or any number for an array type; no row:
-    missing.
+    missing. Or `stored` alone: the name under which the operator keeps the subject's value.
     """
 
     source: str
     sql: str
     parameters: tuple[str, ...]
+    stored: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ KEYS: Mapping[str, tuple[str, ...]] = {
         "cases",
     ),
     "claim": ("type", "pointer", "default", "lookup"),
-    "claim_lookup": ("source", "sql", "parameters"),
+    "claim_lookup": ("source", "sql", "parameters", "stored"),
     "mask": (
         "null",
         "constant",

@@ -29,6 +29,7 @@ def session_limits(configuration: config.Configuration) -> SessionLimits:
     limits = configuration.limits
     return SessionLimits(
         connections_max=limits.sessions_max,
+        strangers_per_address_max=limits.strangers_per_address_max,
         authentication_seconds_max=limits.authentication_seconds_max,
         statement_ms_max=limits.statement_ms_max,
         idle_seconds_max=limits.idle_seconds_max,

@@ -33,8 +33,11 @@ class ClientGone(Exception):
     """The client closed its connection, or lost it."""
 
 
+SHUTDOWN = "terminating connection due to administrator command"
+
+
 class StopRequested(Exception):
-    """The worker is told to stop, and the client has nothing under way."""
+    """The session must end, and the client has nothing under way. The text is for the client."""
 
 
 class ClientConnection(asyncio.Protocol):
@@ -60,7 +63,7 @@ class ClientConnection(asyncio.Protocol):
         self._has_begun = False
         self._is_reading = True
         self._is_lost = False
-        self._is_stopping = False
+        self._stop_reason: str | None = None
         self._outbox: list[bytes] = []
         self._outbox_bytes = 0
         self._is_writable = True
@@ -78,6 +81,11 @@ class ClientConnection(asyncio.Protocol):
         """Its address as `host:port`, or `unix`."""
         address = self._information("peername")
         return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else "unix"
+
+    @property
+    def host(self) -> str:
+        """Its address without the port, or `unix`."""
+        return self.peer.rpartition(":")[0] or self.peer
 
     @property
     def is_local(self) -> bool:
@@ -160,8 +168,8 @@ class ClientConnection(asyncio.Protocol):
             await self._wait_for_bytes(until)
 
     async def _wait_for_bytes(self, until: float | None) -> None:
-        if self._is_stopping:
-            raise StopRequested
+        if self._stop_reason is not None:
+            raise StopRequested(self._stop_reason)
         self._read_waiter = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout_at(until):
@@ -249,12 +257,18 @@ class ClientConnection(asyncio.Protocol):
 
     # Ending
 
-    def request_stop(self) -> None:
-        """End the session as soon as it waits for the client."""
-        self._is_stopping = True
+    def request_stop(self, reason: str = SHUTDOWN) -> None:
+        """End the session as soon as it waits for the client, who is told the first `reason`."""
+        if self._stop_reason is None:
+            self._stop_reason = reason
         waiter = self._read_waiter
         if waiter is not None and not waiter.done():
-            waiter.set_exception(StopRequested())
+            waiter.set_exception(StopRequested(self._stop_reason))
+
+    def abort(self) -> None:
+        """Cut, whatever is under way or unsent."""
+        if self._transport is not None:
+            self._transport.abort()
 
     def fail(self, fault: ConnectionFault) -> None:
         """Tell a fault with severity FATAL. The caller closes."""

@@ -163,7 +163,7 @@ class PolicyDecider:
     ) -> Decided:
         """See `decision.Decider`."""
         estate = self._estate()
-        catalog = estate.class_of(session.identity.roles)
+        catalog = estate.class_of(session.identity.roles, session.identity.sources)
         facts = self._facts(session, catalog)
         key = self._cache_key(session, estate, catalog, facts, statement, parameter_oids)
         found = self._find(key)
@@ -407,7 +407,7 @@ class PolicyDecider:
             return UnsupportedFault("this statement is not supported in its guarded form")
         if not decided.lifted or fault.sqlstate[:2] != DATA_EXCEPTION:
             return fault
-        catalog = self._estate().class_of(session.identity.roles)
+        catalog = self._estate().class_of(session.identity.roles, session.identity.sources)
         try:
             shadow = await self._shadow.class_for(catalog)
             await shadow.describe(decided.statement.text, (), decided.search_path)
@@ -420,7 +420,7 @@ class PolicyDecider:
     ) -> list[RowBatch]:
         """See `decision.Decider`."""
         assert isinstance(decided, _Decided), "made by this class"
-        catalog = self._estate().class_of(session.identity.roles)
+        catalog = self._estate().class_of(session.identity.roles, session.identity.sources)
         shadow = await self._shadow.class_for(catalog)
         answer = await shadow.run(
             decided.guarded_sql,

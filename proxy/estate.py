@@ -25,7 +25,7 @@ class Estate:
     def __init__(self, policy: PolicySet, catalogs: tuple[SourceCatalog, ...]) -> None:
         self.policy = policy
         self.catalogs = catalogs
-        self._classes: dict[frozenset[str], ClassCatalog] = {}
+        self._classes: dict[tuple[frozenset[str], frozenset[str] | None], ClassCatalog] = {}
 
     def __repr__(self) -> str:
         return f"Estate({self.revision[:12]}, {len(self.catalogs)} sources)"
@@ -36,19 +36,25 @@ class Estate:
         parts = [self.policy.version, *(catalog.digest for catalog in self.catalogs)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def class_of(self, roles: frozenset[str]) -> ClassCatalog:
-        """The catalog that these roles see. Raises CatalogError for names that clash."""
+    def class_of(
+        self, roles: frozenset[str], sources: frozenset[str] | None = None
+    ) -> ClassCatalog:
+        """The catalog that these roles see, in `sources` only where they are given.
+
+        Raises CatalogError for names that clash.
+        """
         relevant = self.policy.relevant_roles(roles)
-        found = self._classes.get(relevant)
+        found = self._classes.get((relevant, sources))
         if found is None:
             visible = {
                 key: self.policy.visible_columns(relevant, key)
                 for key in self.policy.visible(relevant)
+                if sources is None or key.source in sources
             }
             found = class_catalog(self.catalogs, visible)
             if len(self._classes) >= CLASSES_MAX:
                 self._classes.clear()
-            self._classes[relevant] = found
+            self._classes[relevant, sources] = found
         return found
 
 

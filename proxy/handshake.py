@@ -1,8 +1,8 @@
 """From an accepted connection to a session: encryption, startup parameters, proof of identity.
 
-This file must not know SQL, or how a token is verified. Nothing a client sends before it is
-authenticated is trusted; of its startup packet an allow-list is read and nothing is forwarded
-(attack cases 91–93). Every failure to prove an identity is told in the same words.
+This file must not know SQL, or how somebody proves who they are (`proof.py`). Nothing a client
+sends before it is authenticated is trusted; of its startup packet an allow-list is read and nothing
+is forwarded (attack cases 91–93). Every failure to prove an identity is told in the same words.
 """
 
 from __future__ import annotations
@@ -10,28 +10,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
-from policies.identity import Identity
 from proxy.cancel import CancelDesk
 from proxy.connection import ClientConnection
 from proxy.faults import ConnectionFault, Fault
 from proxy.limits import SessionLimits
+from proxy.proof import Judges, prove
 from proxy.record import Recorder
+from proxy.runtime.state.admission import Credential
 from proxy.session import Session
 from proxy.settings import Settings
-from proxy.wire.backend import AuthenticationCleartextPassword, AuthenticationOk, ParameterStatus
+from proxy.wire.backend import AuthenticationOk, ParameterStatus
 from proxy.wire.frontend import (
     CancelRequest,
     GSSENCRequest,
-    PasswordMessage,
     SSLRequest,
     StartupMessage,
 )
 from proxy.wire.startup import Negotiated, negotiate, split_options
-
-REFUSED = "authentication failed"
-"""All that a client learns of a refused token; the audit log has the reason (attack case 88)."""
 
 NAME_CHARACTERS_MAX = 128
 """User and database names are recorded with each session."""
@@ -39,20 +35,12 @@ NAME_CHARACTERS_MAX = 128
 _FALSE = frozenset({"false", "off", "no", "0", "f", "n"})
 
 
-class Authenticator(Protocol):
-    """Whoever turns a token into an identity."""
-
-    async def identify(self, token: str, *, is_local: bool) -> Identity:
-        """Raises ConnectionFault 28P01 whose text is `REFUSED` and whose cause is the reason."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Reception:
     """What all handshakes of a worker share. `facts` are settings that the server tells of
     itself."""
 
-    authenticator: Authenticator
+    judges: Judges
     recorder: Recorder
     desk: CancelDesk
     limits: SessionLimits
@@ -66,6 +54,7 @@ class Welcomed:
 
     session: Session
     has_long_cancel_key: bool
+    credential: Credential | None = None
 
 
 async def welcome(
@@ -84,7 +73,8 @@ async def welcome(
     _demand_safe_channel(connection)
     if negotiated.answer is not None:
         connection.send(negotiated.answer)
-    identity = await _authenticate(connection, reception, until)
+    proven = await prove(connection, reception.judges, user, until)
+    identity = proven.identity
     facts = {**reception.facts, "session_authorization": identity.subject}
     session = Session(
         identity=identity,
@@ -94,7 +84,7 @@ async def welcome(
         limits=reception.limits,
         settings=_settings(facts, settings),
     )
-    return Welcomed(session, negotiated.allows_long_cancel_key)
+    return Welcomed(session, negotiated.allows_long_cancel_key, proven.credential)
 
 
 def greet(connection: ClientConnection, session: Session) -> None:
@@ -136,16 +126,6 @@ def _demand_safe_channel(connection: ClientConnection) -> None:
         sqlstate="28000",
         hint="Connect with sslmode=require." if connection.has_tls else None,
     )
-
-
-async def _authenticate(
-    connection: ClientConnection, reception: Reception, until: float
-) -> Identity:
-    connection.send(AuthenticationCleartextPassword())
-    event = await connection.next_event(until=until)
-    if not isinstance(event, PasswordMessage):
-        raise ConnectionFault("expected a password message")
-    return await reception.authenticator.identify(event.password, is_local=connection.is_local)
 
 
 def _read_parameters(

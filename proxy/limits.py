@@ -16,6 +16,9 @@ class SessionLimits:
     connections_max: int = 500
     """Clients of one worker process; each holds about 100 kB idle, and two file descriptors."""
 
+    strangers_per_address_max: int = 100
+    """Clients from one address that have not logged in: a pool that opens all it has at once."""
+
     authentication_seconds_max: float = 10.0
     """From accept to ReadyForQuery; Postgres allows 60, which lets strangers hold slots for
     longer."""

@@ -13,13 +13,17 @@ from dataclasses import dataclass, field
 import structlog
 
 from proxy.cancel import CancelKey
-from proxy.connection import ClientConnection, ClientGone, StopRequested
+from proxy.connection import SHUTDOWN, ClientConnection, ClientGone, StopRequested
+from proxy.crowd import Crowd
 from proxy.dialogue import Dialogue
 from proxy.faults import ConnectionFault, Fault
 from proxy.gate import Gate
 from proxy.handshake import Reception, Welcomed, greet, welcome
 from proxy.interrupt import Interrupter, Reason
 from proxy.record import reason_of
+from proxy.runtime.state.admission import Credential
+from proxy.runtime.state.login import address_of
+from proxy.runtime.state.revocation import RevocationWatch, Watched
 from proxy.runtime.tasks import spawn
 from proxy.sources.base import Source
 from proxy.wire.backend import BackendKeyData
@@ -29,7 +33,8 @@ from proxy.workspace import Workspace
 LISTEN_BACKLOG = 512
 """Connections that the kernel holds for us while the loop is busy."""
 
-SHUTDOWN = "terminating connection due to administrator command"
+REVOKED_GRACE_SECONDS = 0.7
+"""Until a session whose token was revoked is cut, if what runs does not end: one second in all."""
 
 _logger = structlog.get_logger("listener")
 
@@ -52,13 +57,16 @@ class Listener:
         *,
         database: str,
         tls_context: ssl.SSLContext | None,
+        watch: RevocationWatch | None = None,
     ) -> None:
         self._gate = gate
+        self._watch = watch
         self._reception = reception
         self._sources = sources
         self._database = database
         self._tls_context = tls_context
         self._by_connection: dict[ClientConnection, _Client] = {}
+        self._crowd = Crowd(reception.limits)
         self._server: asyncio.Server | None = None
         self._is_stopping = False
 
@@ -109,8 +117,8 @@ class Listener:
             connection.fail(fault)
         except ProtocolViolation as violation:
             connection.fail(ConnectionFault(violation.message, sqlstate=violation.sqlstate))
-        except StopRequested:
-            connection.fail(ConnectionFault(SHUTDOWN, sqlstate="57P01"))
+        except StopRequested as stop:
+            connection.fail(ConnectionFault(str(stop), sqlstate="57P01"))
         except Fault as fault:
             connection.fail(ConnectionFault(fault.message, sqlstate=fault.sqlstate))
         except Exception:
@@ -119,6 +127,7 @@ class Listener:
             connection.fail(ConnectionFault("internal error", sqlstate="XX000"))
         finally:
             del self._by_connection[connection]
+            self._crowd.leave(connection)
             await connection.close()
 
     async def _receive(self, connection: ClientConnection) -> Welcomed | None:
@@ -127,13 +136,13 @@ class Listener:
         until = asyncio.get_running_loop().time() + limits.authentication_seconds_max
         recorder = self._reception.recorder
         try:
-            if len(self._by_connection) > limits.connections_max:
-                raise ConnectionFault("sorry, too many clients already", sqlstate="53300")
+            self._crowd.enter(connection, connection.host)
             welcomed = await welcome(connection, self._reception, until)
             if welcomed is not None and welcomed.session.database != self._database:
                 raise ConnectionFault(
                     f'database "{welcomed.session.database}" does not exist', sqlstate="3D000"
                 )
+            self._crowd.know(connection)
             return welcomed
         except ConnectionFault as fault:
             await recorder.turned_away(connection.peer, fault, reason_of(fault))
@@ -157,10 +166,15 @@ class Listener:
         )
         session.number = key.process_id
         connection.on_lost = lambda: interrupter.interrupt(Reason.GONE)
+        watched = self._watched(client, welcomed.credential)
         dialogue = Dialogue(connection, workspace, self._gate, interrupter)
         reason = "client"
         try:
-            await self._reception.recorder.opened(session, is_encrypted=connection.is_encrypted)
+            await self._reception.recorder.opened(
+                session,
+                is_encrypted=connection.is_encrypted,
+                credential=welcomed.credential,
+            )
             greet(connection, session)
             if self._is_stopping:
                 connection.request_stop()
@@ -174,12 +188,30 @@ class Listener:
         except ClientGone:
             reason = "connection lost"
             raise
-        except StopRequested:
-            reason = "drain"
+        except StopRequested as stop:
+            reason = "drain" if str(stop) == SHUTDOWN else str(stop)
             raise
         finally:
             connection.on_lost = None
+            if self._watch is not None and watched is not None:
+                self._watch.leave(watched)
             self._reception.desk.withdraw(key)
             await workspace.drop_portals()
             workspace.close()
             await self._reception.recorder.closed(session, reason, dialogue.statements)
+
+    def _watched(self, client: _Client, credential: Credential | None) -> Watched | None:
+        """From here on a credential that is revoked ends the session."""
+        if self._watch is None or credential is None:
+            return None
+        connection = client.connection
+
+        def end(reason: str) -> None:
+            connection.request_stop(reason)
+            if client.interrupter is not None:
+                client.interrupter.interrupt(Reason.SHUTDOWN)
+            asyncio.get_running_loop().call_later(REVOKED_GRACE_SECONDS, connection.abort)
+
+        watched = Watched(credential, address_of(connection.peer), end)
+        self._watch.enter(watched)
+        return watched

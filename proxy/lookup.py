@@ -25,8 +25,10 @@ from policies.claims import (
     is_empty,
 )
 from policies.errors import ClaimRefused
-from policies.identity import ClaimLookup, ClaimSource, Identity
+from policies.identity import ClaimSource, Identity
 from proxy.faults import Fault, SourceFault
+from proxy.runtime.state import claims as stored_claims
+from proxy.runtime.state.database import StateDatabase
 from proxy.runtime.tasks import spawn
 from proxy.sources.base import Arguments, Source
 from proxy.sql.claim import ClaimSlot
@@ -46,7 +48,8 @@ _logger = structlog.get_logger("lookup")
 class ClaimLookups:
     """Fetches what a policy declares as lookups. Safe for many tasks of one event loop.
 
-    `sources` are those that sessions may use; `types` gives the types of the policy's claims.
+    `sources` are those that sessions may use; `types` gives the types of the policy's claims;
+    `state` holds the claims that the operator keeps.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class ClaimLookups:
         types: Callable[[], Mapping[str, ClaimType]],
         *,
         seconds_max: float = LOOKUP_SECONDS_MAX,
+        state: StateDatabase | None = None,
     ) -> None:
+        self._state = state
         self._sources = sources
         self._types = types
         self._seconds_max = seconds_max
@@ -70,12 +75,12 @@ class ClaimLookups:
             if declared.lookup is None:
                 continue
             try:
-                value = await self._fetch(identity, name, declared.type, declared.lookup, types)
+                value = await self._fetch(identity, name, declared, types)
             except (Fault, ClaimRefused, ValueError, RecursionError, TimeoutError) as failure:
                 _logger.warning(
                     "claim not looked up",
                     claim=name,
-                    source=declared.lookup.source,
+                    source=declared.lookup.source or "state",
                     reason=_kind_of(failure),
                 )
                 continue
@@ -87,11 +92,14 @@ class ClaimLookups:
         self,
         identity: Identity,
         name: str,
-        type_: ClaimType,
-        lookup: ClaimLookup,
+        declared: ClaimSource,
         types: Mapping[str, ClaimType],
     ) -> ClaimValue:
         """One claim's value, None where there is none."""
+        lookup, type_ = declared.lookup, declared.type
+        assert lookup is not None, "declared as a lookup"
+        if lookup.stored is not None:
+            return await self._stored(identity, name, lookup.stored, type_)
         slots = [_slot(parameter, types) for parameter in lookup.parameters]
         values = [_value(parameter, identity) for parameter in lookup.parameters]
         if any(is_empty(value) for value in values):
@@ -106,6 +114,15 @@ class ClaimLookups:
         async with asyncio.timeout(self._seconds_max):
             rows = await self._rows(fragment)
         return _claim(name, type_, rows)
+
+    async def _stored(
+        self, identity: Identity, name: str, stored: str, type_: ClaimType
+    ) -> ClaimValue:
+        """A claim that the operator keeps in the state database."""
+        if self._state is None:
+            raise SourceFault("there is no state database", sqlstate="08006")
+        found = await stored_claims.fetch(self._state, identity.subject, [stored])
+        return coerce(name, found[stored], type_) if stored in found else None
 
     async def _rows(self, fragment: Fragment) -> list[bytes]:
         """The answer's rows, one JSON object each. Raises Fault: part of an answer is none."""

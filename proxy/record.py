@@ -25,6 +25,7 @@ from proxy.runtime.audit import (
     SqlIntent,
     SqlOutcome,
 )
+from proxy.runtime.state.admission import Credential
 from proxy.session import Session
 from proxy.sql.parse import Statement
 
@@ -48,7 +49,9 @@ class Recorder:
     def __init__(self, log: AuditLog) -> None:
         self._log = log
 
-    async def opened(self, session: Session, *, is_encrypted: bool) -> None:
+    async def opened(
+        self, session: Session, *, is_encrypted: bool, credential: Credential | None = None
+    ) -> None:
         """A client was let in; call it before telling so."""
         await self._log.record(
             SessionOpened(
@@ -57,6 +60,7 @@ class Recorder:
                 client_address=session.peer,
                 application_name=session.settings.get("application_name"),
                 is_encrypted=is_encrypted,
+                credential="" if credential is None else str(credential),
             )
         )
 

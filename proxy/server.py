@@ -20,14 +20,17 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import structlog
 
 from proxy.catalog.shadow import shadow_cluster
-from proxy.runtime.config import Configuration, load
+from proxy.runtime.config import Configuration, State, load
 from proxy.runtime.embedded import Cluster
+from proxy.runtime.state.cluster import running
+from proxy.runtime.state.database import prepare
+from proxy.runtime.state.place import StateError, StatePlace, StateUnreachable
 from proxy.runtime.tasks import spawn
 from proxy.shadow_keeper import keep_alive
 from proxy.sources.backoff import Backoff
@@ -39,6 +42,9 @@ START_SECONDS_MAX = 60.0
 
 STOP_GRACE_SECONDS = 10.0
 """On top of the drain time, before a worker is killed."""
+
+PREPARE_SECONDS = 5.0
+"""Between attempts to prepare a state database that could not be reached at the start."""
 
 _logger = structlog.get_logger("server")
 
@@ -157,6 +163,9 @@ async def opened(
     configuration = load(configuration_file, is_demonstration=is_demonstration)
     async with AsyncExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sallyport-")))
+        place = None
+        if configuration.state is not None:
+            place = await _state(configuration.state, stack)
         cluster = shadow_cluster(configuration.shadow.directory or scratch / "shadow")
         stack.push_async_callback(cluster.stop)
         await cluster.start()
@@ -166,7 +175,11 @@ async def opened(
         server = Server(port, [], cluster)
         for number in range(worker_count(configuration)):
             child = _Child(
-                _instructions(configuration_file, cluster, scratch, port, number, is_demonstration),
+                replace(
+                    _instructions(configuration_file, cluster, scratch, port, is_demonstration),
+                    number=number,
+                    state=None if place is None else asdict(place),
+                ),
                 configuration.listen.drain_seconds_max,
             )
             server.workers.append(child)
@@ -190,6 +203,39 @@ def worker_count(configuration: Configuration) -> int:
     return configuration.listen.workers or len(os.sched_getaffinity(0))
 
 
+async def _state(state: State, stack: AsyncExitStack) -> StatePlace:
+    """The state database, running where it is ours, and up to date. Raises StartRefused.
+
+    One that cannot be reached does not keep the gate from starting: those who need it are refused
+    until it is there.
+    """
+    try:
+        place = await stack.enter_async_context(running(state))
+        await prepare(place)
+    except StateUnreachable as error:
+        _logger.error("state database not prepared", reason=str(error))
+        later = spawn(_prepare_later(place), name="state")
+        stack.callback(later.cancel)
+    except StateError as error:
+        raise StartRefused(f"state: {error}") from error
+    return place
+
+
+async def _prepare_later(place: StatePlace) -> None:
+    told = ""
+    while True:
+        await asyncio.sleep(PREPARE_SECONDS)
+        try:
+            await prepare(place)
+        except StateError as error:
+            if str(error) != told:
+                _logger.error("state database not prepared", reason=str(error))
+            told = str(error)
+        else:
+            _logger.info("state database prepared")
+            return
+
+
 async def _stop_all(workers: list[_Child]) -> None:
     await asyncio.gather(*(worker.stop() for worker in workers))
 
@@ -199,13 +245,12 @@ def _instructions(
     cluster: Cluster,
     directory: Path,
     port: int,
-    number: int,
     is_demonstration: bool,
 ) -> Instructions:
     return Instructions(
         configuration=str(configuration_file.absolute()),
         is_demonstration=is_demonstration,
-        number=number,
+        number=0,
         port=port,
         directory=str(directory),
         shadow_socket=str(cluster.socket_path),

@@ -25,6 +25,7 @@ from policies.model import RelationKey
 from proxy.catalog.virtual import CatalogError, Column, SourceCatalog
 from proxy.estate import Estate
 from proxy.runtime.audit import AuditLog, Reload
+from proxy.runtime.state.journal import PolicyJournal
 
 WATCH_SECONDS = 1.0
 """A changed policy takes effect this soon; a stat call costs microseconds."""
@@ -68,7 +69,8 @@ class Upkeep:
     """Owner of the current estate.
 
     `files` are policy files or directories; `catalogs` read one source's schema each and raise
-    OSError or CatalogError when they cannot.
+    OSError or CatalogError when they cannot. `journal` keeps the history of loads, where there is a
+    state database.
     """
 
     def __init__(
@@ -77,7 +79,9 @@ class Upkeep:
         load_policy: LoadPolicy,
         catalogs: Mapping[str, ReadCatalog],
         audit: AuditLog,
+        journal: PolicyJournal | None = None,
     ) -> None:
+        self._journal = journal
         self._files = tuple(files)
         self._load_policy = load_policy
         self._read = dict(catalogs)
@@ -98,12 +102,15 @@ class Upkeep:
         try:
             policy, warnings = await asyncio.to_thread(self._load_policy, self._files)
         except PolicyLoadError as error:
+            await self._write_down("", "", reason=str(error))
             raise StartRefused(f"the policy does not load:\n{error}") from error
         await self._read_catalogs()
         fault = self._unfit(policy, warnings)
         if fault is not None:
+            await self._write_down("", policy.version, reason=fault)
             raise StartRefused(fault)
         self._estate = Estate(policy, self._in_order())
+        await self._write_down("", policy.version, is_accepted=True)
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -113,6 +120,8 @@ class Upkeep:
             await asyncio.sleep(WATCH_SECONDS)
             if self._fingerprint() != self._seen:
                 await self.reload_policy()
+            if self._journal is not None:
+                await self._journal.flush()
             interval = SCHEMA_SECONDS if len(self._catalogs) == len(self._read) else RETRY_SECONDS
             if loop.time() - schemas_at >= interval:
                 schemas_at = loop.time()
@@ -194,6 +203,16 @@ class Upkeep:
                 reason=reason,
             )
         )
+
+        await self._write_down(before, after, reason=reason, is_accepted=is_accepted)
+
+    async def _write_down(
+        self, before: str, after: str, *, reason: str = "", is_accepted: bool = False
+    ) -> None:
+        if self._journal is not None:
+            await self._journal.note(
+                version_before=before, version_after=after, is_accepted=is_accepted, reason=reason
+            )
 
     def _fingerprint(self) -> tuple[tuple[str, int, int], ...]:
         """Names, sizes and times of all policy files: a change of any means to read again."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from proxy import assembly
+from proxy import assembly, reception_desk
 from proxy.cancel import CancelDesk
 from proxy.catalog.introspect import introspect
 from proxy.catalog.shadow import RunningCluster, Shadow
@@ -31,7 +31,11 @@ from proxy.record import Recorder
 from proxy.runtime.audit import AuditLog
 from proxy.runtime.config import Configuration
 from proxy.runtime.credential import CredentialError
-from proxy.runtime.identity import TokenAuthenticator, TrustedIssuer
+from proxy.runtime.state import database
+from proxy.runtime.state.database import StateDatabase
+from proxy.runtime.state.journal import PolicyJournal
+from proxy.runtime.state.place import StatePlace
+from proxy.runtime.state.revocation import RevocationWatch
 from proxy.runtime.tasks import spawn
 from proxy.sources.base import Source, SourceState
 from proxy.sources.postgres import PostgresSource
@@ -48,12 +52,13 @@ _logger = structlog.get_logger("worker")
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """Where one worker stands: its `number` from 0, the shared shadow cluster, and the directory
-    through which workers reach each other (0700)."""
+    """Where one worker stands: its `number` from 0, the shared shadow cluster, the directory
+    through which workers reach each other (0700), and the state database, if there is one."""
 
     number: int
     cluster: RunningCluster
     directory: Path
+    state: StatePlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,10 @@ async def opened(
                 raise StartRefused(f"source {source.name}: {source.down_reason}")
             if source.state is SourceState.DOWN:
                 _logger.warning("source is down", source=source.name, reason=source.down_reason)
-        upkeep = await _kept_up(configuration, load_policy, audit, stack)
+        state = None
+        if post.state is not None:
+            state = await stack.enter_async_context(database.opened(post.state))
+        upkeep = await _kept_up(configuration, load_policy, audit, state, stack)
         admitted: dict[str, Source] = {}
         refused = await _admit(sources, upkeep, admitted)
         if refused:
@@ -103,7 +111,20 @@ async def opened(
         desk = CancelDesk(post.number, post.directory, time.monotonic)
         desk.open()
         stack.callback(desk.close)
-        listener = _listener(configuration, upkeep, shadow, audit, admitted, desk)
+        watch = reception_desk.watch(configuration, state)
+        if watch is not None:
+            _beside(watch.run(), "revocation", stack)
+        lookups = ClaimLookups(admitted, lambda: upkeep.estate().policy.claim_types, state=state)
+        reception = Reception(
+            judges=reception_desk.judges(
+                configuration, lambda: upkeep.estate().policy.mapping, lookups, state
+            ),
+            recorder=Recorder(audit),
+            desk=desk,
+            limits=assembly.session_limits(configuration),
+            facts=shadow.facts,
+        )
+        listener = _listener(configuration, upkeep, shadow, reception, admitted, watch)
         listen = configuration.listen
         stack.push_async_callback(listener.close)
         port = await listener.open(listen.host, listen.port)
@@ -116,13 +137,18 @@ def database_name(configuration: Configuration) -> str:
 
 
 async def _kept_up(
-    configuration: Configuration, load_policy: LoadPolicy, audit: AuditLog, stack: AsyncExitStack
+    configuration: Configuration,
+    load_policy: LoadPolicy,
+    audit: AuditLog,
+    state: StateDatabase | None,
+    stack: AsyncExitStack,
 ) -> Upkeep:
     readers = {
         source.name: SchemaReader(source.name, assembly.source_options(source))
         for source in configuration.sources
     }
-    upkeep = Upkeep(configuration.policies, load_policy, readers, audit)
+    journal = None if state is None else PolicyJournal(state, configuration.policies)
+    upkeep = Upkeep(configuration.policies, load_policy, readers, audit, journal)
     await upkeep.start()
     _beside(upkeep.run(), "upkeep", stack)
     return upkeep
@@ -208,31 +234,19 @@ def _listener(
     configuration: Configuration,
     upkeep: Upkeep,
     shadow: Shadow,
-    audit: AuditLog,
+    reception: Reception,
     sources: dict[str, Source],
-    desk: CancelDesk,
+    watch: RevocationWatch | None,
 ) -> Listener:
-    recorder = Recorder(audit)
-    authenticator = TokenAuthenticator(
-        [TrustedIssuer.configured(issuer) for issuer in configuration.identity.issuers],
-        lambda: upkeep.estate().policy.mapping,
-        lookup=ClaimLookups(sources, lambda: upkeep.estate().policy.claim_types),
-    )
-    reception = Reception(
-        authenticator=authenticator,
-        recorder=recorder,
-        desk=desk,
-        limits=assembly.session_limits(configuration),
-        facts=shadow.facts,
-    )
     decider = PolicyDecider(upkeep.estate, shadow, server_version=shadow.server_version)
     tls = configuration.listen.tls
     return Listener(
-        Gate(decider, recorder),
+        Gate(decider, reception.recorder),
         reception,
         sources,
         database=database_name(configuration),
         tls_context=None
         if tls is None
         else server_context(tls.certificate, tls.key, minimum_version=tls.minimum_version),
+        watch=watch,
     )

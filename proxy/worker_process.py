@@ -23,6 +23,7 @@ from proxy.runtime import log
 from proxy.runtime.config import Configuration, ConfigurationError, load
 from proxy.runtime.embedded import SUPERUSER
 from proxy.runtime.mask_keys import MaskKeyError, read_mask_keys
+from proxy.runtime.state.place import StatePlace
 from proxy.upkeep import StartRefused
 from proxy.worker import Post, Worker, opened
 
@@ -47,6 +48,7 @@ class Instructions:
     directory: str
     shadow_socket: str
     shadow_password_file: str
+    state: dict[str, str | None] | None = None
 
     def as_json(self) -> dict[str, object]:
         """For one line of JSON."""
@@ -101,7 +103,8 @@ def _post(instructions: Instructions) -> Post:
     cluster = AttachedCluster(
         Path(instructions.shadow_socket), Path(instructions.shadow_password_file)
     )
-    return Post(instructions.number, cluster, Path(instructions.directory))
+    state = None if instructions.state is None else StatePlace(**instructions.state)  # type: ignore[arg-type] # as `asdict` wrote it
+    return Post(instructions.number, cluster, Path(instructions.directory), state)
 
 
 async def _obey(worker: Worker, commands: asyncio.StreamReader) -> None:

@@ -87,6 +87,8 @@ FLOOR_4 = (
     "proxy.extended",
     "proxy.handshake",
     "proxy.listener",
+    "proxy.proof",
+    "proxy.reception_desk",
     "proxy.server",
     "proxy.tls",
     "proxy.worker",

@@ -12,10 +12,10 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from proxy.runtime.config_build import Builder
 from proxy.runtime.config_model import (
@@ -30,11 +30,14 @@ from proxy.runtime.config_model import (
     Log,
     Mcp,
     McpLimits,
+    Oauth,
     Password,
     Pool,
     Shadow,
     Source,
     SourceTls,
+    State,
+    StatePassword,
 )
 from proxy.runtime.config_schema import Row, document, schema
 from proxy.runtime.config_yaml import ConfigurationError, Problem, parse, read
@@ -53,6 +56,7 @@ __all__ = [
     "Log",
     "Mcp",
     "McpLimits",
+    "Oauth",
     "Password",
     "Pool",
     "Problem",
@@ -60,6 +64,8 @@ __all__ = [
     "Shadow",
     "Source",
     "SourceTls",
+    "State",
+    "StatePassword",
     "document",
     "is_loopback",
     "load",
@@ -126,6 +132,9 @@ def _check(configuration: Configuration, builder: Builder, *, is_demonstration: 
     _check_unique(
         [issuer.issuer for issuer in configuration.identity.issuers], "identity.issuers", wrong
     )
+    _check_oauth(configuration, wrong)
+    if configuration.state is not None:
+        _check_state(configuration.state, wrong)
     _check_unique([source.name for source in configuration.sources], "sources", wrong)
     for index, source in enumerate(configuration.sources):
         if not _SOURCE_NAME.fullmatch(source.name):
@@ -151,6 +160,36 @@ def _check_url(url: str | None, field: str, wrong: _Wrong) -> None:
         wrong(field, "needs a host, and no user name or password")
     elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         wrong(field, "must be https (http only from a loopback host)")
+
+
+def _check_oauth(configuration: Configuration, wrong: _Wrong) -> None:
+    oauth = configuration.identity.oauth
+    known = [issuer.issuer for issuer in configuration.identity.issuers]
+    if oauth is not None and oauth.issuer not in known:
+        wrong("identity.oauth.issuer", "is none of `identity.issuers`: its tokens would be refused")
+
+
+def _check_state(state: State, wrong: _Wrong) -> None:
+    if state.dsn is None:
+        return
+    field = "state.dsn"
+    try:
+        parts = urlsplit(state.dsn)
+        options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+        host = parts.hostname or options.get("host", "")
+        is_usable = parts.scheme in ("postgresql", "postgres") and parts.path not in ("", "/")
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        wrong(field, "must be postgresql://user@host:port/database?sslmode=verify-full")
+    elif parts.password is not None or "password" in options:
+        wrong(field, "must not hold a password: name its place in `state.password`")
+    elif not (host.startswith("/") or is_loopback(host) or _is_encrypted(options)):
+        wrong(field, "needs sslmode=verify-full: secrets' verifiers never cross a network in clear")
+
+
+def _is_encrypted(options: Mapping[str, str]) -> bool:
+    return options.get("sslmode") in ("require", "verify-ca", "verify-full")
 
 
 def _check_host(host: str, field: str, wrong: _Wrong) -> None:

@@ -114,10 +114,21 @@ class Issuer:
 
 
 @dataclass(frozen=True, slots=True)
+class Oauth:
+    """What a client that signs on by itself (SASL OAUTHBEARER) is told."""
+
+    issuer: str = setting("the one of `issuers` where it gets its token", minimum=1)
+    scope: str = setting("what it asks for there, separated by blanks", default="openid")
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who may be somebody."""
 
     issuers: tuple[Issuer, ...] = setting("identity providers", minimum=1, maximum=32)
+    oauth: Oauth | None = setting(
+        "sign-on by the client itself, for user names that begin with `oauth`", default=None
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +260,12 @@ class Limits:
     authentication_seconds_max: float = setting(
         "from connection to first command", default=10.0, minimum=1, maximum=300
     )
+    strangers_per_address_max: int = setting(
+        "connections from one address that have not logged in, of one worker process",
+        default=100,
+        minimum=1,
+        maximum=100_000,
+    )
     statement_ms_max: int = setting(
         "run time of a statement; SET statement_timeout may only shorten it",
         default=300_000,
@@ -336,6 +353,43 @@ class Mcp:
 
 
 @dataclass(frozen=True, slots=True)
+class StatePassword:
+    """Where the state database's password comes from, read at each connect: one of the two."""
+
+    file: Path | None = setting("file that holds it", default=None)
+    environment: str | None = setting("environment variable that holds it", default=None)
+
+    def check(self) -> str | None:
+        """What is wrong with the values together, None if nothing."""
+        return _exactly_one(file=self.file, environment=self.environment)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The database of access tokens, service accounts, stored claims and policy history."""
+
+    directory: Path | None = setting(
+        "where an embedded Postgres keeps it; belongs to it alone", default=None
+    )
+    dsn: str | None = setting(
+        "connection string of a database of your own, without a password", default=None
+    )
+    password: StatePassword | None = setting("the password that goes with `dsn`", default=None)
+    silence_seconds_max: float = setting(
+        "sessions by access token or service account end when it has not answered for so long",
+        default=15.0,
+        minimum=2,
+        maximum=3600,
+    )
+
+    def check(self) -> str | None:
+        """What is wrong with the values together, None if nothing."""
+        if self.directory is not None and self.password is not None:
+            return "`password` goes with `dsn`; the embedded database has its own"
+        return _exactly_one(directory=self.directory, dsn=self.dsn)
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """The operator's log, on standard error."""
 
@@ -361,6 +415,9 @@ class Configuration:
     listen: Listen = setting("where clients connect", default=Listen())
     limits: Limits = setting("limits", default=Limits())
     shadow: Shadow = setting("catalog server", default=Shadow())
+    state: State | None = setting(
+        "access tokens, service accounts, policy history; without it there are none", default=None
+    )
     log: Log = setting("operator's log", default=Log())
     mcp: Mcp | None = setting("Model Context Protocol server", default=None)
     file: Path = dataclasses.field(default=Path())

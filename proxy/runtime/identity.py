@@ -86,9 +86,7 @@ class TokenAuthenticator:
             payload = await self._verify(Secret(token), is_local=is_local)
             mapping = self._mapping()
             identity = mapping.identify(payload)
-            if self._lookup is not None and mapping.lookups:
-                fetched = await self._lookup(identity, mapping.lookups)
-                identity = identity.with_claims(fetched)
+            identity = await with_lookups(identity, mapping, self._lookup)
         except PolicyError as error:
             raise ConnectionFault(REFUSED, sqlstate="28P01") from error
         return identity
@@ -133,3 +131,15 @@ class TokenAuthenticator:
                 raise
         keys = await issuer.keys.renewed(keys)
         return verify_token(token, keys, issuer.rules, self._clock())
+
+
+async def with_lookups(
+    identity: Identity, mapping: ClaimMapping, lookup: Lookup | None
+) -> Identity:
+    """The identity with the claims that its mapping declares as lookups, as far as they are found.
+
+    Raises ClaimRefused.
+    """
+    if lookup is None or not mapping.lookups:
+        return identity
+    return identity.with_claims(await lookup(identity, mapping.lookups))

@@ -158,17 +158,35 @@ class ScramClient:
 class ScramServer:
     """The server's half of one exchange.
 
-    Args: `verifier`, a mock one for an unknown user; `nonce`, random bytes; `channel_binding`, the
-    data of our own certificate, or None without TLS. The failure of a mock verifier, a wrong proof
-    and a wrong binding is one error with one text.
+    Args: `verifier`, a mock one for an unknown user; further `verifiers` of the same user with the
+    same salt and iterations, any of which may be proven; `nonce`, random bytes; `channel_binding`,
+    the data of our own certificate, or None without TLS. The failure of a mock verifier, a wrong
+    proof and a wrong binding is one error with one text. `proven` is the number of the verifier
+    that was proven.
     """
 
-    __slots__ = ("_binding", "_first_bare", "_header", "_nonce", "_server_first", "_verifier")
+    __slots__ = (
+        "_binding",
+        "_first_bare",
+        "_header",
+        "_nonce",
+        "_server_first",
+        "_verifiers",
+        "proven",
+    )
 
     def __init__(
-        self, verifier: ScramVerifier, *, nonce: bytes, channel_binding: bytes | None = None
+        self,
+        verifier: ScramVerifier,
+        *verifiers: ScramVerifier,
+        nonce: bytes,
+        channel_binding: bytes | None = None,
     ) -> None:
-        self._verifier = verifier
+        for other in verifiers:
+            is_same = (other.salt, other.iterations) == (verifier.salt, verifier.iterations)
+            assert is_same, "the client is told one salt and one number of rounds"
+        self._verifiers = (verifier, *verifiers)
+        self.proven: int | None = None
         self._nonce = _printable_nonce(nonce)
         self._binding = channel_binding
         self._header = b""
@@ -208,9 +226,9 @@ class ScramServer:
             raise AuthenticationFailure("SCRAM channel binding negotiation error")
         self._header = f"{flag},,".encode()
         self._first_bare = match[4] + (match[7] or "")
-        salt = base64.b64encode(self._verifier.salt).decode()
+        salt = base64.b64encode(self._verifiers[0].salt).decode()
         nonce = match[6] + self._nonce
-        self._server_first = f"r={nonce},s={salt},i={self._verifier.iterations}".encode()
+        self._server_first = f"r={nonce},s={salt},i={self._verifiers[0].iterations}".encode()
         return self._server_first
 
     def final(self, client_final: bytes) -> bytes:
@@ -229,24 +247,30 @@ class ScramServer:
         if len(proof) != KEY_BYTES:
             raise _malformed()
         auth_message = b",".join((self._first_bare.encode(), server_first, match[1].encode()))
-        signature = hmac_sha256(self._verifier.stored_key, auth_message)
-        client_key = _xor(proof, signature)
         header = self._header
         if header.startswith(b"p="):
             assert self._binding is not None, "-PLUS is offered only with binding data"
             header += self._binding
         nonce = server_first.split(b",", 1)[0][2:]
-        # All four are computed before any decides, so that time does not tell which one failed.
-        is_proven = hmac.compare_digest(
-            hashlib.sha256(client_key).digest(), self._verifier.stored_key
-        )
+        # All are computed before any decides, so that time does not tell which one failed.
         is_bound = hmac.compare_digest(_base64(match[2]), header)
         is_fresh = hmac.compare_digest(match[3].encode(), nonce)
-        is_real = not self._verifier.is_mock
-        if not (is_proven & is_bound & is_fresh & is_real):
+        proven = None
+        for number, verifier in enumerate(self._verifiers):
+            if _proves(proof, verifier, auth_message):
+                proven = number
+        if proven is None or not (is_bound & is_fresh):
             raise AuthenticationFailure("password authentication failed")
-        server_signature = hmac_sha256(self._verifier.server_key, auth_message)
+        self.proven = proven
+        server_signature = hmac_sha256(self._verifiers[proven].server_key, auth_message)
         return b"v=" + base64.b64encode(server_signature)
+
+
+def _proves(proof: bytes, verifier: ScramVerifier, auth_message: bytes) -> bool:
+    """Whether the client knows the password behind `verifier`; nobody knows that of a mock."""
+    client_key = _xor(proof, hmac_sha256(verifier.stored_key, auth_message))
+    is_proven = hmac.compare_digest(hashlib.sha256(client_key).digest(), verifier.stored_key)
+    return is_proven & (not verifier.is_mock)
 
 
 def _printable_nonce(nonce: bytes) -> str:

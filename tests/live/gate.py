@@ -9,8 +9,8 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jwt
@@ -29,6 +29,8 @@ from policies.rule import ColumnPolicy, Condition, Grant, TablePolicy
 from proxy.catalog.shadow import shadow_cluster
 from proxy.runtime.config import load
 from proxy.runtime.embedded import Cluster
+from proxy.runtime.state.cluster import running
+from proxy.runtime.state.database import prepare
 from proxy.worker import Post, Worker, opened
 
 ISSUER = "https://issuer.test"
@@ -261,8 +263,14 @@ async def serving(**settings: object) -> AsyncIterator[Gate]:
                 gate.refuse_policy()
             return policy[0], ()
 
+        configuration = load(files.configuration)
         post = Post(0, shadow, files.directory / "post")
-        async with opened(load(files.configuration), post, load_policy) as worker:
+        async with AsyncExitStack() as stack:
+            if configuration.state is not None:
+                place = await stack.enter_async_context(running(configuration.state))
+                await prepare(place)
+                post = replace(post, state=place)
+            worker = await stack.enter_async_context(opened(configuration, post, load_policy))
             gate = files.gate(worker.port)
             gate.started, gate.policy = worker, policy
             gates.append(gate)

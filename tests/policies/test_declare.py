@@ -57,6 +57,7 @@ claims:
         ("claims: {c: {type: bigint, pointer: /t, default: x}}", "not a valid bigint"),
         ("claims: {c: {type: 'text[]', pointer: /t, default: x}}", "not a list"),
         ("claims: {c: {type: text, lookup: {sql: x}}}", 'needs "source"'),
+        ("claims: {c: {type: text, lookup: {stored: x, sql: y}}}", "stands alone"),
         (
             "claims: {c: {type: text, lookup: {source: s, sql: x, parameters: [subjekt]}}}",
             'lookup parameter "subjekt"',
@@ -87,3 +88,10 @@ def test_refused_declarations(declaration: str, message: str) -> None:
 def test_near_misses() -> None:
     header = "version: 1\nclaims: {tenant: {type: text, pointer: /t}}\npurpose_claim: tennant\n"
     assert problems(TABLES, header=header)[0].suggestion == "tenant"
+
+
+def test_a_stored_claim_is_a_lookup() -> None:
+    header = "version: 1\nclaims:\n  tier: {type: text, lookup: {stored: level}}\n"
+    found = policy(TABLES, header=header).mapping.lookups["tier"].lookup
+    assert found is not None
+    assert (found.stored, found.source, found.parameters) == ("level", "", ())

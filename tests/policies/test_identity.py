@@ -242,3 +242,12 @@ def test_tilde_escapes_are_resolved_in_the_right_sequence() -> None:
 def test_malformed_pointers(pointer: str) -> None:
     with pytest.raises(ValueError):
         check_pointer(pointer)
+
+
+def test_sources_only_ever_narrow() -> None:
+    whole = Identity.create(subject="a", issuer="i", roles=frozenset(), claims={}, expires_at=1.0)
+    assert whole.limited_to(None) is whole
+    bound = whole.limited_to(frozenset({"a", "b"}))
+    assert bound.limited_to(frozenset({"b", "c"})).sources == {"b"}
+    assert bound.with_claims({"x": "y"}).sources == {"a", "b"}
+    assert bound.claims_digest != whole.claims_digest

@@ -31,6 +31,7 @@ claims:
   regions: {type: "text[]", pointer: /regions}
   purpose: {type: text, pointer: /purpose}
   level: {type: bigint, lookup: {source: main, sql: "select 1", parameters: [subject, tenant]}}
+  tier: {type: text, lookup: {stored: tier}}
 purpose_claim: purpose
 keys: [pseudonym]
 lookups: {hr.members: [email, region]}
@@ -214,6 +215,7 @@ WRONG = [
     "claims: {c: {type: json, pointer: /a}}",
     "claims: {c: {type: text, pointer: a}}",
     "claims: {c: {type: text, pointer: /a, lookup: {source: m, sql: s}}}",
+    "claims: {c: {type: text, lookup: {stored: a, source: m, sql: s}}}",
     "masks: {m: {}}",
     "masks: {m: {email: {}, partial: {last: 1}}}",
     "masks: {m: {partial: {last: -1}}}",

@@ -82,3 +82,10 @@ def test_a_source_that_was_not_read_has_no_tables() -> None:
 def test_printed_form_is_short() -> None:
     found = made()
     assert repr(found) == f"Estate({found.revision[:12]}, 1 sources)"
+
+
+def test_whoever_is_bound_to_sources_sees_no_other() -> None:
+    found = made()
+    assert found.class_of(ANALYST, frozenset({"another"})).relations == {}
+    bound = found.class_of(ANALYST, frozenset({"main"}))
+    assert set(bound.relations) == set(found.class_of(ANALYST).relations)

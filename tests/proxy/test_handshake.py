@@ -11,8 +11,10 @@ from policies.identity import Identity
 from proxy.cancel import CancelDesk
 from proxy.connection import ClientConnection
 from proxy.faults import ConnectionFault
-from proxy.handshake import REFUSED, Reception, greet, welcome
+from proxy.handshake import Reception, greet, welcome
 from proxy.limits import SessionLimits
+from proxy.proof import Judges
+from proxy.runtime.identity import REFUSED
 from proxy.wire.backend import (
     AuthenticationCleartextPassword,
     AuthenticationOk,
@@ -61,7 +63,7 @@ class Doorkeeper:
 @pytest.fixture
 def reception(tmp_path: Path) -> Reception:
     return Reception(
-        authenticator=Doorkeeper(),
+        judges=Judges(Doorkeeper()),
         recorder=None,  # type: ignore[arg-type] # whoever calls `welcome` records
         desk=CancelDesk(0, tmp_path, lambda: 0.0),
         limits=SessionLimits(),

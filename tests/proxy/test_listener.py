@@ -15,9 +15,11 @@ from policies.identity import Identity
 from proxy.cancel import CancelDesk
 from proxy.faults import ConnectionFault, Fault
 from proxy.gate import Gate
-from proxy.handshake import REFUSED, Reception
+from proxy.handshake import Reception
 from proxy.limits import SessionLimits
 from proxy.listener import Listener
+from proxy.proof import Judges
+from proxy.runtime.identity import REFUSED
 from proxy.session import Session
 from proxy.wire.frontend import CancelRequest, Query
 from tests.live.wire import RawClient, told
@@ -46,7 +48,9 @@ class Book(Recorder):
 
     entries: list[str] = field(default_factory=list)
 
-    async def opened(self, session: Session, *, is_encrypted: bool) -> None:
+    async def opened(
+        self, session: Session, *, is_encrypted: bool, credential: object = None
+    ) -> None:
         self.entries.append("opened")
 
     async def closed(self, session: Session, reason: str, statements: int) -> None:
@@ -60,7 +64,7 @@ class Book(Recorder):
 async def listening(directory: Path, **limits: float) -> AsyncIterator[tuple[int, Book]]:
     book = Book()
     reception = Reception(
-        authenticator=Doorkeeper(),
+        judges=Judges(Doorkeeper()),
         recorder=book,  # type: ignore[arg-type]
         desk=CancelDesk(0, directory, lambda: 0.0),
         limits=SessionLimits(drain_seconds_max=1, **limits),  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,10 +15,14 @@ from policies.claims import CLAIM_ELEMENTS_MAX, ClaimType, ClaimValue
 from policies.identity import ClaimLookup, ClaimSource, Identity
 from proxy.faults import SourceFault
 from proxy.lookup import LOOKUP_BYTES_MAX, ClaimLookups
+from proxy.runtime.state import claims as stored_claims
+from proxy.runtime.state.database import opened, prepare
+from proxy.runtime.state.place import StatePlace
 from proxy.sources.base import Arguments
 from proxy.sql.plan import Fragment
 from proxy.wire.batch import RowBatch
 from tests.proxy import doubles
+from tests.servers import postgres
 
 IDENTITY = Identity.create(
     subject="alice", issuer="i", roles=frozenset(), claims={"home": 7}, expires_at=1.0
@@ -188,3 +193,35 @@ async def test_an_end_of_the_connection_ends_the_lookup() -> None:
         await task
     await asyncio.sleep(0)
     assert source.log[-1] == "give back"
+
+
+async def test_a_claim_that_the_operator_keeps(
+    postgres_server: postgres.Server, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text(postgres_server.password)
+    wanted = {
+        name: ClaimSource(ClaimType.parse(type_), lookup=ClaimLookup("", "", (), stored))
+        for name, type_, stored in (
+            ("tier", "text", "tier"),
+            ("teams", "text[]", "teams"),
+            ("wrong", "bigint", "tier"),
+            ("none", "text", "none"),
+        )
+    }
+    with postgres_server.database("lookup_state") as dsn:
+        place = StatePlace(
+            dsn.replace(f":{postgres_server.password}@", "@"), str(tmp_path / "password")
+        )
+        await prepare(place)
+        connection = await place.connect()
+        await stored_claims.put(connection, "alice", "tier", '"gold"', by="operator")
+        await stored_claims.put(connection, "alice", "teams", '["a", "b"]', by="operator")
+        await stored_claims.put(connection, "bob", "none", '"his"', by="operator")
+        await connection.close()
+        async with opened(place) as state:
+            found = await ClaimLookups({}, lambda: TYPES, state=state)(IDENTITY, wanted)
+    assert found == {"tier": "gold", "teams": ("a", "b")}
+    # Without a state database, or while it is away, they are missing.
+    assert await ClaimLookups({}, lambda: TYPES)(IDENTITY, wanted) == {}
+    async with opened(StatePlace("postgresql://x@127.0.0.1:1/x")) as state:
+        assert await ClaimLookups({}, lambda: TYPES, state=state)(IDENTITY, wanted) == {}

@@ -17,6 +17,7 @@ hand it to `verify` to find that too.
 
 from proxy.runtime.audit.events import (
     Event,
+    LoginChange,
     Principal,
     Recovery,
     Refusal,
@@ -38,6 +39,7 @@ __all__ = [
     "AuditLog",
     "Denial",
     "Event",
+    "LoginChange",
     "Mode",
     "Principal",
     "Problem",

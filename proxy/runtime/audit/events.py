@@ -35,6 +35,7 @@ ENTITY_MANAGEMENT = 3004
 DATASTORE_ACTIVITY = 6005
 EVENT_LOG_ACTIVITY = 1008
 _LOGON, _LOGOFF, _UPDATE, _QUERY, _RESTART = 1, 2, 3, 4, 8
+_CREATE, _DELETE = 1, 4
 _UNKNOWN, _SUCCESS, _FAILURE = 0, 1, 2
 _INFORMATIONAL, _MEDIUM, _HIGH = 1, 3, 4
 _ALLOWED, _DENIED = 1, 2
@@ -183,13 +184,18 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """A principal was authenticated. `client_address` as `host:port`, `is_encrypted`: under TLS."""
+    """A principal was authenticated. `client_address` as `host:port`, `is_encrypted`: under TLS.
+
+    `credential`: the access token or service account, and the public id of its secret; empty for a
+    token of an identity provider.
+    """
 
     principal: Principal
     session_id: str
     client_address: str
     application_name: str = ""
     is_encrypted: bool = False
+    credential: str = ""
 
     def payload(self, time: float, text: TextForm) -> Json:
         record = _envelope("session_opened", AUTHENTICATION, _LOGON, time)
@@ -198,6 +204,7 @@ class SessionOpened:
         record["unmapped"] |= {
             "application_name": self.application_name[:REASON_CHARACTERS_MAX],
             "is_encrypted": self.is_encrypted,
+            "credential": self.credential,
             "claims_digest": self.principal.claims_digest,
         }
         return record
@@ -220,6 +227,40 @@ class SessionClosed:
         record["actor"] = _actor(self.principal, self.session_id)
         record["status_detail"] = self.reason[:REASON_CHARACTERS_MAX]
         record["unmapped"]["statements"] = self.statements
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class LoginChange:
+    """An access token or service account was created, rotated or revoked, by whom and for whom.
+
+    `login` such as `token.tableau`, `secrets` the public ids of those that are valid now.
+    """
+
+    change: str
+    login: str
+    subject: str
+    by: str
+    purpose: str = ""
+    sources: tuple[str, ...] | None = None
+    networks: tuple[str, ...] | None = None
+    expires_at: float = 0.0
+    secrets: tuple[str, ...] = ()
+
+    def payload(self, time: float, text: TextForm) -> Json:
+        activity = {"created": _CREATE, "revoked": _DELETE}.get(self.change, _UPDATE)
+        record = _envelope("login_change", ENTITY_MANAGEMENT, activity, time)
+        record["entity"] = {"name": self.login}
+        record["actor"] = {"user": {"uid": self.by}}
+        record["status_detail"] = self.change
+        record["unmapped"] |= {
+            "subject": self.subject,
+            "purpose": self.purpose[:REASON_CHARACTERS_MAX],
+            "sources": None if self.sources is None else list(self.sources),
+            "networks": None if self.networks is None else list(self.networks),
+            "expires_at": round(self.expires_at * 1000),
+            "secrets": list(self.secrets),
+        }
         return record
 
 

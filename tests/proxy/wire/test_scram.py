@@ -298,3 +298,28 @@ def test_nothing_secret_is_in_a_repr() -> None:
     assert repr(left) == "ScramClient(SCRAM-SHA-256, verified=False)"
     assert repr(right) == "ScramServer(challenged)"
     assert scram.BINDING_TYPE == "tls-server-end-point"
+
+
+# --- several verifiers ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("password", "number"), [("pencil", 0), ("eraser", 1)])
+def test_any_of_several_passwords(password: str, number: int) -> None:
+    other = ScramVerifier.derive("eraser", salt=SALT)
+    right = ScramServer(VERIFIER, other, nonce=SERVER_NONCE)
+    left = client(password)
+    run(left, right)
+
+    assert left.is_verified
+    assert right.proven == number
+
+
+def test_none_of_several_and_never_a_mock() -> None:
+    mock = ScramVerifier.mock("user", bytes(32))
+    stored = ScramVerifier.derive("pencil", salt=mock.salt)
+    known = ScramVerifier(stored.salt, 4096, stored.stored_key, stored.server_key, is_mock=True)
+    for password, verifiers in (("pen", (VERIFIER, VERIFIER)), ("pencil", (known, mock))):
+        right = ScramServer(*verifiers, nonce=SERVER_NONCE)
+        with pytest.raises(AuthenticationFailure):
+            run(client(password), right)
+        assert right.proven is None
