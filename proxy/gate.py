@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from postgast import pg_query_pb2 as pb
 
 from proxy import cursor, setting_query, utility
 from proxy.decision import Decided, Decider, Runnable
-from proxy.faults import Fault, SyntaxFault, UnsupportedFault
+from proxy.execute import execute_arguments
+from proxy.faults import Fault, SyntaxFault
 from proxy.inner import fresh, inner_statement
 from proxy.limits import PARAMETERS_MAX
 from proxy.phases import Phase, Phases
@@ -29,12 +30,12 @@ from proxy.record import Recorder, tell_decision
 from proxy.rows import encode_rows, notice_message
 from proxy.run import Run, run_catalog, run_source
 from proxy.runtime.audit import AuditFault
-from proxy.sources.base import Arguments
 from proxy.sql import tree
 from proxy.sql.parameter import refuse_parameters
 from proxy.sql.parse import Kind, Statement, parse
 from proxy.trace_comment import trace_id
 from proxy.wire.backend import FieldDescription
+from proxy.wire.batch import Row, RowBatch
 from proxy.workspace import Portal, Prepared, Workspace
 
 STALE = "cached plan must not change result type"
@@ -270,15 +271,16 @@ class Gate:
     async def _execute_by_name(
         self, workspace: Workspace, portal: Portal, row_max: int
     ) -> AsyncGenerator[bytes, None]:
-        node = portal.prepared.statement.node
-        found = workspace.statements.get(node.name)
+        statement = portal.prepared.statement
+        found = workspace.statements.get(statement.node.name)
         if _shape(found.fields) != _shape(portal.prepared.fields):
             raise Fault(STALE, sqlstate="0A000")
-        arguments = execute_arguments(node, found)
+        arguments = await execute_arguments(_Inquiry(self, workspace), statement, found)
         inner = Portal(portal.name, found, arguments, portal.formats, portal.depth)
         async with aclosing(self.run(workspace, inner, row_max)) as chunks:
             async for chunk in chunks:
-                yield chunk
+                if chunk:  # as Postgres: no description before an error of the first row
+                    yield chunk
         portal.rows, portal.tag = inner.rows, inner.tag
         portal.is_finished, portal.is_suspended = inner.is_finished, inner.is_suspended
         portal.pending, portal.upstream = inner.pending, inner.upstream
@@ -295,7 +297,7 @@ class Gate:
         async with aclosing(self.run(workspace, target, count)) as chunks:
             async for chunk in chunks:
                 # A cursor that was missing at Bind had no columns then: its rows go nowhere.
-                if not node.ismove and portal.prepared.fields is not None:
+                if chunk and not node.ismove and portal.prepared.fields is not None:
                     yield chunk
         portal.rows, portal.is_finished = target.rows, True
         portal.tag = f"{'MOVE' if node.ismove else 'FETCH'} {target.rows}"
@@ -425,23 +427,20 @@ def _take_pending(portal: Portal, row_max: int) -> list[bytes]:
     return taken
 
 
-def execute_arguments(node: tree.Node, prepared: Prepared) -> Arguments:
-    """The values of EXECUTE's argument list, as text. Raises Fault 42601, UnsupportedFault."""
-    expected = len(prepared.parameter_oids)
-    if len(node.params) != expected:
-        raise Fault(
-            f'wrong number of parameters for prepared statement "{prepared.name}"',
-            sqlstate="42601",
-            detail=f"Expected {expected} parameters but got {len(node.params)}.",
-        )
-    return Arguments(tuple(_literal(one) for one in node.params))
+@dataclass(frozen=True, slots=True)
+class _Inquiry:
+    """Implements `execute.Inquiry`: queries on behalf of a statement that is running."""
 
+    gate: Gate
+    workspace: Workspace
 
-def _literal(node: tree.Node) -> bytes | None:
-    while node.HasField("type_cast"):
-        node = node.type_cast.arg
-    if not node.HasField("a_const"):
-        raise UnsupportedFault("EXECUTE accepts literal values only")
-    if node.a_const.isnull:
-        return None
-    return utility.constant_text(node.a_const).encode()
+    async def describe(self, query: Statement) -> tuple[int, ...]:
+        prepared = await self.gate.prepare(self.workspace, query)
+        return tuple(one.type_oid for one in prepared.fields or ())
+
+    async def ask(self, query: Statement, formats: tuple[int, ...]) -> list[Row]:
+        prepared = await self.gate.prepare(self.workspace, query)
+        portal = Portal("", prepared, formats=formats)
+        async with aclosing(self.gate.run(self.workspace, portal)) as chunks:
+            data = b"".join([chunk async for chunk in chunks])
+        return list(RowBatch(portal.rows, data).rows())

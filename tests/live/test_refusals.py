@@ -51,7 +51,7 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     (f"ROLLBACK; BEGIN; DECLARE c CURSOR FOR {ITEMS}; DECLARE c CURSOR FOR {ITEMS}", "42P03"),
     ("PREPARE good AS SELECT $1::int; PREPARE good AS SELECT 1", "42P05"),
     ("EXECUTE good", "42601"),
-    ("EXECUTE good(pg_sleep(1))", "0A000"),
+    ("EXECUTE good(pg_sleep(1))", "42501"),
     ("EXECUTE nothing", "26000"),
     ("BEGIN; FETCH 1 FROM nothing", "34000"),
     ("SET work_mem = '1GB'", "42501"),

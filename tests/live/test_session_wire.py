@@ -90,6 +90,36 @@ PIPED = [
     (*run("BEGIN"), *run(ZONED), *run(TOKYO), *run(ZONED), *run("ROLLBACK"), *run(ZONED), Sync()),
 ]
 
+ONE = "PREPARE p(int) AS SELECT $1 + 1, pg_typeof($1)"
+EXECUTED = [
+    f"{ONE}; EXECUTE p(1 + 2 * 3)",
+    f"{ONE}; EXECUTE p(1.7)",
+    f"{ONE}; EXECUTE p('5')",
+    f"{ONE}; EXECUTE p('5'::text)",
+    f"{ONE}; EXECUTE p(true)",
+    f"{ONE}; EXECUTE p(1 / 0)",
+    f"{ONE}; EXECUTE p('x'::int)",
+    f"{ONE}; EXECUTE p((SELECT 1))",
+    f"{ONE}; EXECUTE p(count(*))",
+    f"{ONE}; EXECUTE p(generate_series(1, 3))",
+    f"{ONE}; /* é( */ EXECUTE  p ( 1 + nope )",
+    f"{ONE}; EXECUTE p(nope(1))",
+    f"{ONE}; EXECUTE p($1)",
+    f"{ONE}; EXECUTE p(NULL::int)",
+    "PREPARE p(text, date) AS SELECT $1, $2; EXECUTE p(5, '2020-01-01'::date + 1)",
+    "PREPARE p(text, date) AS SELECT $1, $2; EXECUTE p('a' || 'b', 5)",
+    "PREPARE p(float8, numeric, real) AS SELECT $1, $2, $3; EXECUTE p(0.1 + 0.2, 1 / 3.0, 1.1)",
+    "SET extra_float_digits = -10; PREPARE p(float8) AS SELECT $1 = 0.1::float8 + 0.2::float8;"
+    " EXECUTE p(0.1::float8 + 0.2::float8)",
+    "PREPARE p(bigint) AS SELECT id FROM shop.items WHERE id = $1; EXECUTE p(3 + 4)",
+    "PREPARE p(timestamptz) AS SELECT $1; SET DateStyle = 'SQL, DMY';"
+    " EXECUTE p('2020-02-01 00:00Z'::timestamptz + '1 day')",
+    "PREPARE p(int[]) AS SELECT $1; EXECUTE p(ARRAY[1, 2] || 3)",
+    "PREPARE p AS SELECT relname FROM pg_class WHERE relname = $1; EXECUTE p('pg_' || 'class')",
+    "PREPARE p AS SELECT 1 / (id - id) FROM shop.items; EXECUTE p",
+    "BEGIN; DECLARE c CURSOR FOR SELECT 1 / (id - id) FROM shop.items; FETCH 1 FROM c",
+]
+
 LATE: dict[str, tuple[Conversation, int]] = {
     "a cursor made between Bind and Execute has no columns": (
         (
@@ -123,6 +153,16 @@ LATE: dict[str, tuple[Conversation, int]] = {
 @pytest.mark.parametrize("sql", SIMPLE)
 async def test_a_simple_query(gate: Gate, sql: str) -> None:
     await compare(gate, (Query(sql),), 1)
+
+
+@pytest.mark.parametrize("sql", EXECUTED)
+async def test_arguments_of_execute(gate: Gate, sql: str) -> None:
+    await compare(gate, (Query(sql),), 1)
+
+
+@pytest.mark.parametrize("argument", ["1 + 1", "1 / 0", "nope"])
+async def test_arguments_of_execute_in_a_pipeline(gate: Gate, argument: str) -> None:
+    await compare(gate, (Query(ONE), *run(f"EXECUTE p({argument})"), Sync()), 2)
 
 
 @pytest.mark.parametrize("sql", AWARE)
