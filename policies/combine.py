@@ -78,12 +78,19 @@ class Applicable:
         return chosen
 
     def visible_columns(self, order: Sequence[str]) -> tuple[VisibleColumn, ...]:
-        """The columns that exist, with the types their masks declare."""
-        found = []
-        for name in self.column_names:
-            mask = self.mask_of(name, order)
-            found.append(VisibleColumn(name, mask.type_name if mask else None))
-        return tuple(found)
+        """The columns that exist, with their masks and the types that these declare."""
+        return tuple(self._visible_column(name, order) for name in self.column_names)
+
+    def _visible_column(self, name: str, order: Sequence[str]) -> VisibleColumn:
+        comment = self.table.columns[name].comment
+        mask = self.mask_of(name, order)
+        if mask is None:
+            return VisibleColumn(name, None, comment=comment)
+        is_partly_clear = any(
+            name in grant.columns and _treatment(self.table, grant, name) is None
+            for grant in self.grants
+        )
+        return VisibleColumn(name, mask.type_name, mask.name, is_partly_clear, comment)
 
 
 def _treatment(table: TablePolicy, grant: Grant, column: str) -> Mask | None:

@@ -29,10 +29,27 @@ class RelationKey:
 
 @dataclass(frozen=True, slots=True)
 class VisibleColumn:
-    """A column that exists for a set of roles. `type_name`: declared by a mask, None: its own."""
+    """A column that exists for a set of roles.
+
+    `type_name`: declared by a mask, None: its own. `mask`: the name of the mask that it gets in
+    some row, None: clear in all; `is_partly_clear`: some rule shows it clear, too. `comment` as
+    the policy has it, None: the source's own.
+    """
 
     name: str
     type_name: str | None
+    mask: str | None = None
+    is_partly_clear: bool = False
+    comment: str | None = None
+
+    def told(self, source_comment: str | None) -> str | None:
+        """What the catalog says of the column: the comment, and its mask in words."""
+        comment = source_comment if self.comment is None else self.comment
+        if self.mask is None:
+            return comment or None
+        words = "masked in some rows" if self.is_partly_clear else "masked"
+        mask = f"{words}: {self.mask}"
+        return f"{comment} ({mask})" if comment else mask
 
 
 @dataclass(frozen=True, slots=True)

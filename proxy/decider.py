@@ -23,13 +23,14 @@ from policies.claims import ClaimValue
 from policies.errors import PolicyDenied
 from policies.model import RelationDecision, RelationKey
 from proxy import explain
-from proxy.catalog.class_database import TEXT_OID, Oids
+from proxy.catalog.class_database import Oids
 from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
 from proxy.decision import Decided, Runnable, Target
 from proxy.estate import CurrentEstate, Estate
 from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault, UnsupportedFault
 from proxy.recode import Recoder, recoder
+from proxy.record import accesses
 from proxy.runtime.audit import RelationAccess
 from proxy.session import Session
 from proxy.sources.base import Arguments
@@ -41,7 +42,6 @@ from proxy.sql.plan import Fragment, copy_fragment, query_fragment
 from proxy.sql.template import lift, with_text
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import RowBatch
-from proxy.wire.type_oids import FIRST_OWN_OID
 
 CACHED_MAX = 2_000
 """Decisions of one worker; each holds a tree and texts, some 20 kB for a join of three tables."""
@@ -51,6 +51,9 @@ DATA_EXCEPTION = "22"
 
 CACHED_TEXT_CHARACTERS_MAX = 16_384
 """Longer texts are generated and rarely repeat."""
+
+CHANGES_MAX = 5
+"""Changes of policy or schema, one while each attempt to decide a statement was under way."""
 
 UNKNOWN_NAMES = frozenset({"42883", "42704"})
 """Undefined function, undefined object."""
@@ -161,8 +164,24 @@ class PolicyDecider:
     async def decide(
         self, session: Session, statement: Statement, parameter_oids: tuple[int, ...]
     ) -> Decided:
-        """See `decision.Decider`."""
-        estate = self._estate()
+        """See `decision.Decider`.
+
+        The shadow may build a database meanwhile, and policy or schema change: then once more.
+        """
+        for _ in range(CHANGES_MAX):
+            estate = self._estate()
+            decided = await self._decide_under(estate, session, statement, parameter_oids)
+            if self._estate().revision == estate.revision:
+                return decided
+        raise Fault("policy and schemas change faster than statements", sqlstate="40001")
+
+    async def _decide_under(
+        self,
+        estate: Estate,
+        session: Session,
+        statement: Statement,
+        parameter_oids: tuple[int, ...],
+    ) -> _Decided:
         catalog = estate.class_of(session.identity.roles, session.identity.sources)
         facts = self._facts(session, catalog)
         key = self._cache_key(session, estate, catalog, facts, statement, parameter_oids)
@@ -286,15 +305,15 @@ class PolicyDecider:
             statement=statement,
             target=Target.GATE if is_explain else Target.SOURCE,
             source=source,
-            source_oids=tuple(_source_oid(oids, source, oid) for oid in described.parameter_oids),
+            source_oids=tuple(oids.source_oid(source, oid) for oid in described.parameter_oids),
             parameter_oids=described.parameter_oids,
             result_oids=tuple(
-                _result_oid(oids, source, one.type_oid) for one in described.fields or ()
+                oids.result_oid(source, one.type_oid) for one in described.fields or ()
             ),
             fields=explain.FIELDS if is_explain else described.fields,
             revision=estate.revision,
             guarded_sql=guarded.rewritten.sql,
-            accesses=_accesses(guarded),
+            accesses=accesses(guarded),
             catalog_key=catalog.key,
             search_path=facts.schemas,
             classified=classified,
@@ -446,23 +465,6 @@ def _of_a_known_name(fault: Fault) -> Fault:
     )
 
 
-def _source_oid(oids: Oids, source: str, oid: int) -> int:
-    """A parameter's type as the source numbers it; 0 lets the source infer what it alone knows."""
-    if oid < FIRST_OWN_OID:
-        return oid
-    return oids.sources.get((source, oid), 0)
-
-
-def _result_oid(oids: Oids, source: str, oid: int) -> int:
-    """The type that the source must answer with, 0 where it may differ from the shadow's.
-
-    Types that the shadow lacks stand in as text there, rows of a table are anonymous at the source.
-    """
-    if oid == TEXT_OID:
-        return 0
-    return _source_oid(oids, source, oid)
-
-
 def _decision(estate: Estate, session: Session, key: RelationKey, now: float) -> RelationDecision:
     """The policy's answer; a denial is told without its reason, which stands in the cause."""
     try:
@@ -480,20 +482,3 @@ def _literals(estate: Estate, session: Session) -> Callable[[str, RelationDecisi
         return pipeline.claim_text(decision, name, value)
 
     return literal
-
-
-def _accesses(guarded: pipeline.Guarded) -> tuple[RelationAccess, ...]:
-    return tuple(
-        RelationAccess(
-            source=one.key.source,
-            schema=one.key.schema,
-            name=one.key.name,
-            columns=one.columns_read,
-            masks={
-                column.name: column.mask
-                for column in one.decision.columns
-                if column.mask is not None and column.name in one.columns_read
-            },
-        )
-        for one in guarded.rewritten.guards
-    )

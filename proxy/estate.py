@@ -51,7 +51,12 @@ class Estate:
                 for key in self.policy.visible(relevant)
                 if sources is None or key.source in sources
             }
-            found = class_catalog(self.catalogs, visible)
+            comments = {key: self.policy.tables[key].comment for key in visible}
+            found = class_catalog(
+                self.catalogs,
+                visible,
+                {key: text for key, text in comments.items() if text is not None},
+            )
             if len(self._classes) >= CLASSES_MAX:
                 self._classes.clear()
             self._classes[relevant, sources] = found

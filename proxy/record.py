@@ -20,6 +20,7 @@ from proxy.runtime.audit import (
     AuditLog,
     Principal,
     Refusal,
+    RelationAccess,
     SessionClosed,
     SessionOpened,
     SqlIntent,
@@ -28,6 +29,7 @@ from proxy.runtime.audit import (
 from proxy.runtime.state.admission import Credential
 from proxy.session import Session
 from proxy.sql.parse import Statement
+from proxy.sql.pipeline import Guarded
 
 _logger = structlog.get_logger("gate")
 
@@ -195,4 +197,22 @@ def outcome(
         },
         sqlstate=None if fault is None else fault.sqlstate,
         is_truncated=is_cut,
+    )
+
+
+def accesses(guarded: Guarded) -> tuple[RelationAccess, ...]:
+    """What a guarded statement reads: relations, their columns, and which of them are masked."""
+    return tuple(
+        RelationAccess(
+            source=one.key.source,
+            schema=one.key.schema,
+            name=one.key.name,
+            columns=one.columns_read,
+            masks={
+                column.name: column.mask
+                for column in one.decision.columns
+                if column.mask is not None and column.name in one.columns_read
+            },
+        )
+        for one in guarded.rewritten.guards
     )

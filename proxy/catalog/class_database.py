@@ -22,6 +22,7 @@ import asyncpg
 
 from proxy.catalog.definition import definition, quote_identifier
 from proxy.catalog.virtual import CatalogError, ClassCatalog
+from proxy.wire.type_oids import FIRST_OWN_OID
 
 TEXT_OID: Final = 25
 CLASS_PREFIX: Final = "c_"
@@ -59,6 +60,19 @@ class Oids:
     described: Mapping[tuple[str, int], int] = field(default_factory=dict)
     sources: Mapping[tuple[str, int], int] = field(default_factory=dict)
     row_arrays: Mapping[int, int] = field(default_factory=dict)
+
+    def source_oid(self, source: str, oid: int) -> int:
+        """A parameter's type as the source numbers it; 0 lets the source infer what it alone
+        knows."""
+        return oid if oid < FIRST_OWN_OID else self.sources.get((source, oid), 0)
+
+    def result_oid(self, source: str, oid: int) -> int:
+        """The type that the source must answer with, 0 where it may differ from the shadow's.
+
+        Types that the shadow lacks stand in as text there, rows of a table are anonymous at the
+        source.
+        """
+        return 0 if oid == TEXT_OID else self.source_oid(source, oid)
 
 
 def class_name(catalog: ClassCatalog, template: str) -> str:

@@ -194,7 +194,7 @@ class _Namer:
     def type_name(self, column: Column) -> str:
         found = self._types.get(column.element_oid) or self._types.get(column.type_oid)
         suffix = "[]" if column.element_oid else ""
-        if found is None or column.is_masked:
+        if found is None:
             return column.type_name
         if found.is_row_type:
             return f"pg_catalog.text{suffix}"
@@ -244,7 +244,7 @@ def _names(columns: Iterable[str]) -> str:
 def _comments(relation: VisibleRelation) -> Iterator[str]:
     word = {"v": "VIEW", "m": "MATERIALIZED VIEW", "f": "FOREIGN TABLE"}
     name = qualified(relation.schema, relation.name)
-    comment = relation.relation.comment
+    comment = relation.comment
     if comment is not None:
         kind = word.get(relation.relation.kind, "TABLE")
         yield f"COMMENT ON {kind} {name} IS {quote_literal(comment)}"

@@ -109,10 +109,6 @@ class Shadow:
             self._made.move_to_end(catalog.key)
         return known
 
-    def forget_class(self, catalog: ClassCatalog) -> None:
-        """Forget a class that no policy makes any more; its database goes with the LRU cap."""
-        self._known.pop(catalog.key, None)
-
     async def _materialise(self, wanted: ShadowClass) -> Materialised:
         assert self._template is not None, "start() comes first"
         try:
@@ -132,6 +128,7 @@ class Shadow:
         idle = [key for key, made in self._made.items() if made is not wanted and not made.users]
         for key in idle[: max(excess, 0)]:
             name = self._made.pop(key).forget()
+            self._known.pop(key, None)  # most are of schemas and policies that were
             if name is not None:
                 admin = await self._cluster.connect()
                 try:

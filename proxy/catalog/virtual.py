@@ -181,22 +181,28 @@ class SourceCatalog:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 over every relation's fingerprint and every type: equal digests, equal
-        schemas. A new label of an enum changes no column, yet the shadow must learn it."""
+        """Hex SHA-256 over everything that the shadow may show: equal digests, equal catalogs.
+
+        A new label of an enum, a key or a comment changes no fingerprint, yet the shadow must
+        learn it."""
         lines = sorted(
-            f"{key.schema}\0{key.name}\0{relation.fingerprint}"
-            for key, relation in self.relations.items()
+            f"{relation.fingerprint}\0{relation!r}" for relation in self.relations.values()
         )
+        lines += [f"{name}\0{text}" for name, text in sorted(self.schema_comments.items())]
         lines += [repr(self.types[oid]) for oid in sorted(self.types)]
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class VisibleRelation:
-    """One relation as a class sees it: `columns` in table order, masked types applied."""
+    """One relation as a class sees it: `columns` in table order, masked types applied.
+
+    `comment` is the policy's, or else the source's own.
+    """
 
     relation: Relation
     columns: tuple[Column, ...]
+    comment: str | None = None
 
     @property
     def schema(self) -> str:
@@ -287,19 +293,28 @@ def type_oid_of(type_name: str) -> int:
     return BUILT_IN_TYPE_OIDS[name]
 
 
-def visible_relation(relation: Relation, visible: Iterable[VisibleColumn]) -> VisibleRelation:
-    """`relation` reduced to the `visible` columns, in table order, with masked types applied.
+def visible_relation(
+    relation: Relation, visible: Iterable[VisibleColumn], comment: str | None = None
+) -> VisibleRelation:
+    """`relation` reduced to the `visible` columns, in table order, with masks and comments applied.
 
-    A name in `visible` that the relation does not have is left out: drift is found elsewhere.
+    `comment` of the policy; "" hides the source's. A name in `visible` that the relation does not
+    have is left out: drift is found elsewhere.
     """
-    wanted = {column.name: column.type_name for column in visible}
+    wanted = {column.name: column for column in visible}
     columns = []
     for column in relation.columns:
-        if column.name not in wanted:
+        shown = wanted.get(column.name)
+        if shown is None:
             continue
-        masked_type = wanted[column.name]
-        columns.append(column if masked_type is None else _masked(column, masked_type))
-    return VisibleRelation(relation, tuple(columns))
+        column = replace(column, comment=shown.told(column.comment))
+        if shown.type_name is not None:
+            column = _masked(column, shown.type_name)
+        elif shown.mask is not None:
+            column = replace(column, not_null=False, generated="", identity="", is_masked=True)
+        columns.append(column)
+    told = relation.comment if comment is None else comment
+    return VisibleRelation(relation, tuple(columns), told or None)
 
 
 def _masked(column: Column, type_name: str) -> Column:
@@ -326,9 +341,11 @@ def _masked(column: Column, type_name: str) -> Column:
 def class_catalog(
     catalogs: Iterable[SourceCatalog],
     visible: Mapping[RelationKey, Sequence[VisibleColumn]],
+    table_comments: Mapping[RelationKey, str] = MappingProxyType({}),
 ) -> ClassCatalog:
     """The catalog of the class that sees these columns of these relations, and nothing else.
 
+    `table_comments` are the policy's, where it has any.
     Relations named in `visible` that no source has are left out. Raises CatalogError when two
     sources bring relations of one schema and name.
     """
@@ -347,7 +364,7 @@ def class_catalog(
                     f"`{key.schema}.{key.name}` exists in the sources"
                     f" `{relations[place].relation.source}` and `{key.source}`: hide one of them"
                 )
-            seen.append(visible_relation(relation, visible[key]))
+            seen.append(visible_relation(relation, visible[key], table_comments.get(key)))
             relations[place] = seen[-1]
             comments.setdefault(key.schema, catalog.schema_comments.get(key.schema))
         types[catalog.source] = _needed_types(catalog, seen)
@@ -383,7 +400,7 @@ def _told(relation: VisibleRelation) -> list[object]:
     """Everything of a relation that its class's catalog tells, for the class's key."""
     base = relation.relation
     return [
-        base.source, base.schema, base.name, base.kind, base.comment,
+        base.source, base.schema, base.name, base.kind, relation.comment,
         [repr(column) for column in relation.columns],
         relation.primary_key, relation.unique_keys,
         [repr(key) for key in base.foreign_keys if relation.has_clear(key.columns)],

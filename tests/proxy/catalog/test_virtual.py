@@ -144,8 +144,50 @@ def test_class_key_is_equal_for_equal_schemas_and_differs_for_each_difference() 
 def test_source_digest_follows_fingerprints() -> None:
     drifted = Relation("main", "public", "customers", "r", (ID,), 100, fingerprint="z")
     other = SourceCatalog("main", 160014, {**SOURCE.relations, CUSTOMERS.key: drifted})
-    assert SOURCE.digest == SourceCatalog("main", 160014, SOURCE.relations, dict(TYPES)).digest
-    assert SOURCE.digest != replace(other, types=TYPES).digest
+    assert SOURCE.digest == replace(SOURCE, relations=dict(SOURCE.relations)).digest
+    assert SOURCE.digest != replace(SOURCE, relations=other.relations).digest
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        replace(CUSTOMERS, comment="another"),
+        replace(CUSTOMERS, primary_key=()),
+        replace(CUSTOMERS, columns=(replace(CUSTOMERS.columns[0], comment="another"),)),
+    ],
+)
+def test_source_digest_follows_what_only_the_catalog_shows(changed: Relation) -> None:
+    assert changed.fingerprint == CUSTOMERS.fingerprint
+    relations = {**SOURCE.relations, CUSTOMERS.key: changed}
+    assert SOURCE.digest != replace(SOURCE, relations=relations).digest
+    assert SOURCE.digest != replace(SOURCE, schema_comments={}).digest
+
+
+def test_comments_are_the_policys_or_the_sources_and_tell_of_masks() -> None:
+    relation = replace(
+        CUSTOMERS, comment="theirs", columns=(replace(CUSTOMERS.columns[0], comment="key"),)
+    )
+    name = relation.columns[0].name
+
+    def comments(table: str | None, **shown: object) -> tuple[str | None, str | None]:
+        visible = VisibleColumn(name, None, **shown)  # type: ignore[arg-type]
+        made = visible_relation(relation, [visible], table)
+        return made.comment, made.columns[0].comment
+
+    assert comments(None) == ("theirs", "key")
+    assert comments("ours", comment="our key") == ("ours", "our key")
+    assert comments("", comment="") == (None, None)
+    assert comments(None, mask="email") == ("theirs", "key (masked: email)")
+    assert comments(None, mask="email", comment="", is_partly_clear=True) == (
+        "theirs", "masked in some rows: email"
+    )  # fmt: skip
+
+
+def test_column_masked_in_its_own_type_is_no_key_and_may_be_null() -> None:
+    relation = replace(CUSTOMERS, columns=(replace(ID, not_null=True, identity="a"),))
+    (column,) = visible_relation(relation, [VisibleColumn("id", None, "null")]).columns
+    assert (column.not_null, column.identity, column.is_masked) == (False, "", True)
+    assert column.type_oid == ID.type_oid
 
 
 @pytest.mark.parametrize(
