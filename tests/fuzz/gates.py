@@ -93,11 +93,12 @@ tables:
 
 @dataclass(frozen=True)
 class Gates:
-    """Ports of the gates before the left and the right database, and who may log in."""
+    """Ports of the gates before the left and the right database, and who may log in there."""
 
     left: int
     right: int
-    database: str
+    left_database: str
+    right_database: str
     token: str = field(repr=False)
     user: str = SUBJECT
 
@@ -135,18 +136,19 @@ async def twin_gates(server: Server, world: World, seed: int) -> AsyncIterator[G
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sallyport-twin-")))
         stack.enter_context(_role(server, world, random.Random(seed)))
-        ports = []
+        ports, names = [], []
         for name, dsn in (("left", world.left), ("right", world.right)):
             folder = directory / name
             (folder / "post").mkdir(parents=True, mode=0o700)
-            path = _write(folder, server, urlsplit(dsn).path[1:], key)
+            names.append(urlsplit(dsn).path[1:])
+            path = _write(folder, server, names[-1], key)
             shadow = await stack.enter_async_context(shadow_cluster(folder / "shadow"))
             post = Post(0, shadow, folder / "post")
             worker = await stack.enter_async_context(
                 opened(load_configuration(path), post, load_policy)
             )
             ports.append(worker.port)
-        yield Gates(ports[0], ports[1], urlsplit(world.left).path[1:], _token(key))
+        yield Gates(*ports, *names, _token(key))
 
 
 def _write(folder: Path, server: Server, database: str, key: Ed25519PrivateKey) -> Path:
