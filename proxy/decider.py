@@ -26,6 +26,7 @@ from proxy import explain
 from proxy.catalog.class_database import Oids
 from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
+from proxy.counters import Counters
 from proxy.decision import Decided, Runnable, Target
 from proxy.estate import CurrentEstate, Estate
 from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault, UnsupportedFault
@@ -46,8 +47,7 @@ from proxy.wire.batch import RowBatch
 CACHED_MAX = 2_000
 """Decisions of one worker; each holds a tree and texts, some 20 kB for a join of three tables."""
 
-DATA_EXCEPTION = "22"
-"""The class of SQLSTATEs for values that do not fit (PostgreSQL documentation, appendix A)."""
+DATA_EXCEPTION = "22"  # a class of SQLSTATEs (PostgreSQL documentation, appendix A)
 
 CACHED_TEXT_CHARACTERS_MAX = 16_384
 """Longer texts are generated and rarely repeat."""
@@ -148,11 +148,13 @@ class PolicyDecider:
         *,
         server_version: str,
         clock: Callable[[], float] = time.time,
+        counters: Counters | None = None,
     ) -> None:
         self._estate = estate
         self._shadow = shadow
         self._server_version = server_version
         self._clock = clock
+        self._counters = counters or Counters()
         # None: a template that cannot be decided as one, though its statements may be.
         self._cache: OrderedDict[tuple[object, ...], _Decided | None] = OrderedDict()
 
@@ -186,6 +188,7 @@ class PolicyDecider:
         facts = self._facts(session, catalog)
         key = self._cache_key(session, estate, catalog, facts, statement, parameter_oids)
         found = self._find(key)
+        self._counters.decided(is_remembered=found is not None)
         if found is not None:
             # The same text may stand elsewhere in another query string: positions follow it.
             return replace(found, statement=statement) if found.lifted else found

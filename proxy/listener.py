@@ -70,6 +70,11 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._is_stopping = False
 
+    @property
+    def clients(self) -> int:
+        """Connections that are open, those that still log in too."""
+        return len(self._by_connection)
+
     async def open(self, host: str, port: int) -> int:
         """Listen; returns the port. Raises OSError."""
         loop = asyncio.get_running_loop()

@@ -13,6 +13,7 @@ from __future__ import annotations
 import structlog
 
 from policies.identity import Identity
+from proxy.counters import Counters, sqlstate_class
 from proxy.decision import Decided
 from proxy.faults import Fault
 from proxy.runtime import log
@@ -48,8 +49,9 @@ def principal_of(identity: Identity) -> Principal:
 class Recorder:
     """Writes records of sessions and statements. Every method may raise AuditFault (I5)."""
 
-    def __init__(self, log: AuditLog) -> None:
+    def __init__(self, log: AuditLog, counters: Counters | None = None) -> None:
         self._log = log
+        self.counters = counters or Counters()
 
     async def opened(
         self, session: Session, *, is_encrypted: bool, credential: Credential | None = None
@@ -65,9 +67,11 @@ class Recorder:
                 credential="" if credential is None else str(credential),
             )
         )
+        self.counters.sessions_opened += 1
 
     async def closed(self, session: Session, reason: str, statements: int) -> None:
         """A session ended. `reason` is a word of ours or a SQLSTATE."""
+        self.counters.session_ended(reason)
         await self._log.record(
             SessionClosed(principal_of(session.identity), session_id(session), reason, statements),
             must_survive=True,
@@ -75,6 +79,7 @@ class Recorder:
 
     async def turned_away(self, peer: str, fault: Fault, reason: str) -> None:
         """A client was not let in. `reason` is for auditors and holds no part of a token."""
+        self.counters.turned_away[sqlstate_class(fault.sqlstate)] += 1
         await self._log.refusal(
             Refusal(reason=f"{reason} (from {peer})", sqlstate=fault.sqlstate, told=fault.message)
         )
@@ -92,6 +97,7 @@ class Recorder:
 
         `trace_id` is the statement's own; what the session was set to goes before it.
         """
+        self.counters.allowed(decided.source)
         return await self._log.intent(
             SqlIntent(
                 principal=principal_of(session.identity),
@@ -108,6 +114,7 @@ class Recorder:
 
     async def ended(self, intent: int, outcome: SqlOutcome) -> None:
         """A statement that was allowed is over."""
+        self.counters.finished(outcome)
         await self._log.outcome(intent, outcome)
 
     async def refused(
@@ -120,6 +127,7 @@ class Recorder:
         trace_id: str | None = None,
     ) -> None:
         """A statement was refused; call it before telling so. `trace_id` as in `allowed`."""
+        self.counters.refused(fault.sqlstate)
         await self._log.refusal(
             Refusal(
                 reason=reason_of(fault),

@@ -6,17 +6,16 @@ This file must not know what a worker is made of. Workers share nothing but the 
 Theory of operation. A worker is a child process that takes its instructions as one line of JSON on
 standard input, answers `ready <port>` or `refused <why>` on standard output, and lives until
 standard input ends: so it drains when told to stop, and also when its parent dies. `reload` on
-standard input makes it read policies and schemas again. A worker that dies is started again, ever
+standard input makes it read policies and schemas again, and `report` is answered by `report <JSON>`
+with its figures, which are added up for operators. A worker that dies is started again, ever
 more slowly while it keeps dying. The port is reserved by a bound socket that never listens.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
-import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -26,22 +25,18 @@ from pathlib import Path
 import structlog
 
 from proxy.catalog.shadow import shadow_cluster
+from proxy.child import Child
+from proxy.operations import Operations
 from proxy.runtime.config import Configuration, State, load
 from proxy.runtime.embedded import Cluster
+from proxy.runtime.endpoint import Endpoint
 from proxy.runtime.state.cluster import running
 from proxy.runtime.state.database import prepare
 from proxy.runtime.state.place import StateError, StatePlace, StateUnreachable
 from proxy.runtime.tasks import spawn
 from proxy.shadow_keeper import keep_alive
-from proxy.sources.backoff import Backoff
 from proxy.upkeep import StartRefused
-from proxy.worker_process import READY, REFUSED, RELOAD, Instructions
-
-START_SECONDS_MAX = 60.0
-"""From starting a worker to its `ready`: imports, role check, reading the schemas."""
-
-STOP_GRACE_SECONDS = 10.0
-"""On top of the drain time, before a worker is killed."""
+from proxy.worker_process import RELOAD, Instructions
 
 PREPARE_SECONDS = 5.0
 """Between attempts to prepare a state database that could not be reached at the start."""
@@ -55,101 +50,16 @@ class Server:
     to all workers."""
 
     port: int
-    workers: list[_Child]
+    workers: list[Child]
     shadow: Cluster
+    operations: Operations
+    endpoint_port: int = 0
+    """Where metrics and readiness are told; 0: nowhere."""
 
     def reload(self) -> None:
         """Tell all workers to read policies and schemas again (SIGHUP)."""
         for worker in self.workers:
             worker.tell(RELOAD)
-
-
-class _Child:
-    """One worker process and its keeper."""
-
-    def __init__(self, instructions: Instructions, drain_seconds_max: float) -> None:
-        self._instructions = instructions
-        self._drain_seconds_max = drain_seconds_max
-        self._process: asyncio.subprocess.Process | None = None
-        self._keeper: asyncio.Task[None] | None = None
-        self._is_stopping = False
-
-    @property
-    def process_id(self) -> int:
-        """Of the process that runs now, or ran last; 0 before the first."""
-        return 0 if self._process is None else self._process.pid
-
-    async def start(self) -> None:
-        """Start it and wait until it serves. Raises StartRefused."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "proxy.worker_process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # the terminal's Ctrl-C is for the parent, which drains
-        )
-        self.tell(json.dumps(self._instructions.as_json()))
-        assert self._process.stdout is not None, "a pipe was asked for"
-        try:
-            async with asyncio.timeout(START_SECONDS_MAX):
-                answer = (await self._process.stdout.readline()).decode().strip()
-        except TimeoutError:
-            answer = f"{REFUSED} it did not start within {START_SECONDS_MAX:.0f} seconds"
-        word, _, rest = answer.partition(" ")
-        if word == READY:
-            return
-        await self._end(0)
-        reason = json.loads(rest) if word == REFUSED and rest.startswith('"') else rest
-        raise StartRefused(reason or "a worker ended while starting; its log says why")
-
-    def keep(self) -> None:
-        """From now on start it again when it dies."""
-        self._keeper = spawn(self._keep(), name=f"worker {self._instructions.number}")
-
-    async def _keep(self) -> None:
-        backoff = Backoff()
-        while not self._is_stopping:
-            assert self._process is not None, "start() comes first"
-            code = await self._process.wait()
-            if self._is_stopping:
-                return
-            _logger.error("worker died", worker=self._instructions.number, exit_code=code)
-            await asyncio.sleep(backoff.next_delay_s())
-            try:
-                await self.start()
-            except StartRefused as refused:
-                _logger.error("worker not started", reason=str(refused))
-
-    def tell(self, line: str) -> None:
-        """Write one line to it, if it lives."""
-        process = self._process
-        if process is not None and process.stdin is not None and process.returncode is None:
-            with suppress(ConnectionError):
-                process.stdin.write(line.encode() + b"\n")
-
-    async def stop(self) -> None:
-        """Let it drain, then end."""
-        self._is_stopping = True
-        await self._end(self._drain_seconds_max + STOP_GRACE_SECONDS)
-        if self._keeper is not None:
-            self._keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._keeper
-
-    async def _end(self, patience_seconds: float) -> None:
-        process = self._process
-        if process is None:
-            return
-        if process.stdin is not None:
-            process.stdin.close()
-        try:
-            async with asyncio.timeout(patience_seconds):
-                await process.wait()
-        except TimeoutError:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
 
 
 @asynccontextmanager
@@ -172,9 +82,11 @@ async def opened(
         keeper = spawn(keep_alive(cluster), name="catalog server")
         stack.push_async_callback(_cancelled, keeper)
         port = _reserve(configuration, stack)
-        server = Server(port, [], cluster)
+        workers: list[Child] = []
+        operations = Operations(workers, lambda: cluster.is_running)
+        server = Server(port, workers, cluster, operations)
         for number in range(worker_count(configuration)):
-            child = _Child(
+            child = Child(
                 replace(
                     _instructions(configuration_file, cluster, scratch, port, is_demonstration),
                     number=number,
@@ -189,7 +101,19 @@ async def opened(
         await asyncio.gather(*(worker.start() for worker in server.workers[1:]))
         for worker in server.workers:
             worker.keep()
+        server.endpoint_port = await _tell(configuration, operations, stack)
         yield server
+
+
+async def _tell(configuration: Configuration, operations: Operations, stack: AsyncExitStack) -> int:
+    """Open the listener for operators, if there is to be one. Raises OSError."""
+    wanted = configuration.metrics
+    if wanted is None:
+        return 0
+    endpoint = Endpoint(operations.paths())
+    port = await endpoint.open(wanted.host, wanted.port)
+    stack.push_async_callback(endpoint.close)
+    return port
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:
@@ -236,7 +160,7 @@ async def _prepare_later(place: StatePlace) -> None:
             return
 
 
-async def _stop_all(workers: list[_Child]) -> None:
+async def _stop_all(workers: list[Child]) -> None:
     await asyncio.gather(*(worker.stop() for worker in workers))
 
 

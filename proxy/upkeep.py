@@ -23,6 +23,7 @@ from policies.decide import PolicySet
 from policies.errors import PolicyLoadError, Problem
 from policies.model import RelationKey
 from proxy.catalog.virtual import CatalogError, Column, SourceCatalog
+from proxy.counters import Counters
 from proxy.estate import Estate
 from proxy.runtime.audit import AuditLog, Reload
 from proxy.runtime.state.journal import PolicyJournal
@@ -80,12 +81,14 @@ class Upkeep:
         catalogs: Mapping[str, ReadCatalog],
         audit: AuditLog,
         journal: PolicyJournal | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self._journal = journal
         self._files = tuple(files)
         self._load_policy = load_policy
         self._read = dict(catalogs)
         self._audit = audit
+        self._counters = counters or Counters()
         self._catalogs: dict[str, SourceCatalog] = {}
         self._estate: Estate | None = None
         self._seen: tuple[tuple[str, int, int], ...] = ()
@@ -189,6 +192,7 @@ class Upkeep:
     async def _note(
         self, before: str, after: str, *, reason: str = "", is_accepted: bool = False
     ) -> None:
+        self._counters.reloads["accepted" if is_accepted else "refused"] += 1
         if is_accepted:
             _logger.info("policy reloaded", version=after[:12])
         elif after != self._refused_version or not after:

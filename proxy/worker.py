@@ -21,6 +21,7 @@ from proxy.cancel import CancelDesk
 from proxy.catalog.introspect import introspect
 from proxy.catalog.shadow import RunningCluster, Shadow
 from proxy.catalog.virtual import CatalogError, SourceCatalog
+from proxy.counters import Counters
 from proxy.decider import PolicyDecider
 from proxy.faults import Fault
 from proxy.gate import Gate
@@ -28,6 +29,7 @@ from proxy.handshake import Reception
 from proxy.listener import Listener
 from proxy.lookup import ClaimLookups
 from proxy.record import Recorder
+from proxy.report import Parts, Report, report
 from proxy.runtime.audit import AuditLog
 from proxy.runtime.config import Configuration
 from proxy.runtime.credential import CredentialError
@@ -67,6 +69,18 @@ class Worker:
 
     port: int
     upkeep: Upkeep
+    listener: Listener
+    shadow: Shadow
+    parts: Parts
+
+    def report(self) -> Report:
+        """What it says of itself now."""
+        return report(
+            self.parts,
+            policy_version=self.upkeep.estate().policy.version,
+            sessions=self.listener.clients,
+            shadow_classes=self.shadow.class_count,
+        )
 
 
 @asynccontextmanager
@@ -77,6 +91,7 @@ async def opened(
 
     Raises StartRefused, AuditFault, OSError, ssl.SSLError.
     """
+    counters = Counters()
     async with AsyncExitStack() as stack:
         audit = await AuditLog.open(
             configuration.audit.directory,
@@ -97,7 +112,7 @@ async def opened(
         state = None
         if post.state is not None:
             state = await stack.enter_async_context(database.opened(post.state))
-        upkeep = await _kept_up(configuration, load_policy, audit, state, stack)
+        upkeep = await _kept_up(configuration, load_policy, audit, state, stack, counters)
         admitted: dict[str, Source] = {}
         refused = await _admit(sources, upkeep, admitted)
         if refused:
@@ -119,7 +134,7 @@ async def opened(
             judges=reception_desk.judges(
                 configuration, lambda: upkeep.estate().policy.mapping, lookups, state
             ),
-            recorder=Recorder(audit),
+            recorder=Recorder(audit, counters),
             desk=desk,
             limits=assembly.session_limits(configuration),
             facts=shadow.facts,
@@ -128,7 +143,7 @@ async def opened(
         listen = configuration.listen
         stack.push_async_callback(listener.close)
         port = await listener.open(listen.host, listen.port)
-        yield Worker(port, upkeep)
+        yield Worker(port, upkeep, listener, shadow, Parts(counters, audit, sources, admitted))
 
 
 def database_name(configuration: Configuration) -> str:
@@ -142,13 +157,14 @@ async def _kept_up(
     audit: AuditLog,
     state: StateDatabase | None,
     stack: AsyncExitStack,
+    counters: Counters,
 ) -> Upkeep:
     readers = {
         source.name: SchemaReader(source.name, assembly.source_options(source))
         for source in configuration.sources
     }
     journal = None if state is None else PolicyJournal(state, configuration.policies)
-    upkeep = Upkeep(configuration.policies, load_policy, readers, audit, journal)
+    upkeep = Upkeep(configuration.policies, load_policy, readers, audit, journal, counters)
     await upkeep.start()
     _beside(upkeep.run(), "upkeep", stack)
     return upkeep
@@ -238,7 +254,12 @@ def _listener(
     sources: dict[str, Source],
     watch: RevocationWatch | None,
 ) -> Listener:
-    decider = PolicyDecider(upkeep.estate, shadow, server_version=shadow.server_version)
+    decider = PolicyDecider(
+        upkeep.estate,
+        shadow,
+        server_version=shadow.server_version,
+        counters=reception.recorder.counters,
+    )
     tls = configuration.listen.tls
     return Listener(
         Gate(decider, reception.recorder),

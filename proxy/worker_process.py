@@ -30,6 +30,7 @@ from proxy.worker import Post, Worker, opened
 READY = "ready"
 REFUSED = "refused"
 RELOAD = "reload"
+REPORT = "report"
 
 EXIT_OK = 0
 EXIT_REFUSED = 2
@@ -109,8 +110,11 @@ def _post(instructions: Instructions) -> Post:
 
 async def _obey(worker: Worker, commands: asyncio.StreamReader) -> None:
     while line := await commands.readline():
-        if line.decode().strip() == RELOAD:
-            await worker.upkeep.reload()
+        match line.decode().strip():
+            case "reload":
+                await worker.upkeep.reload()
+            case "report":
+                _say(f"{REPORT} {json.dumps(worker.report().as_json())}")
 
 
 def _say(line: str) -> None:

@@ -79,6 +79,7 @@ FLOOR_2 = ("proxy.sql", "proxy.sources", "proxy.catalog")
 FLOOR_4 = (
     "proxy.assembly",
     "proxy.cancel",
+    "proxy.child",
     "proxy.cli",
     "proxy.commands",
     "proxy.connection",

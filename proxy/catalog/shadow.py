@@ -81,6 +81,11 @@ class Shadow:
         return f"<Shadow of {self.database_name!r}, {len(self._made)} classes>"
 
     @property
+    def class_count(self) -> int:
+        """Classes that have a database now."""
+        return len(self._made)
+
+    @property
     def facts(self) -> dict[str, str]:
         """The settings that tell of the version, as every session shows them."""
         major, _, minor = self.server_version.partition(".")

@@ -305,6 +305,14 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True)
+class Metrics:
+    """Where operators ask: `/metrics` for Prometheus, `/health`, `/ready`. Tells of no person."""
+
+    host: str = setting("address to listen on", default="127.0.0.1")
+    port: int = setting("TCP port; 0: any free one", default=9432, minimum=0, maximum=65_535)
+
+
+@dataclass(frozen=True, slots=True)
 class McpLimits:
     """What one tool call may take and return."""
 
@@ -419,6 +427,7 @@ class Configuration:
         "access tokens, service accounts, policy history; without it there are none", default=None
     )
     log: Log = setting("operator's log", default=Log())
+    metrics: Metrics | None = setting("figures and readiness, without encryption", default=None)
     mcp: Mcp | None = setting("Model Context Protocol server", default=None)
     file: Path = dataclasses.field(default=Path())
     version: str = ""

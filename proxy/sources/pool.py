@@ -70,6 +70,16 @@ class _Idle(Generic[ConnectionType]):
     since: float
 
 
+@dataclass(frozen=True, slots=True)
+class PoolFigures:
+    """Connections by what they do, and statements that wait for one."""
+
+    busy: int
+    idle: int
+    waiting: int
+    connections_max: int
+
+
 class Pool(Generic[ConnectionType]):
     """`connect` opens one new connection and may raise; `clock` gives seconds, never backward."""
 
@@ -106,6 +116,13 @@ class Pool(Generic[ConnectionType]):
     def waiting(self) -> int:
         """How many wait for a connection."""
         return len(self._waiters)
+
+    @property
+    def figures(self) -> PoolFigures:
+        """How it is used now."""
+        return PoolFigures(
+            len(self._busy), len(self._idle), self.waiting, self._limits.connections_max
+        )
 
     @property
     def busy(self) -> tuple[ConnectionType, ...]:

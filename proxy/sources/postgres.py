@@ -20,7 +20,7 @@ from proxy.runtime.tasks import spawn
 from proxy.sources.backoff import Backoff
 from proxy.sources.base import SourceState
 from proxy.sources.condition import CONNECTION_FAILURE
-from proxy.sources.pool import Pool
+from proxy.sources.pool import Pool, PoolFigures
 from proxy.sources.postgres_backend import PostgresBackend
 from proxy.sources.postgres_connection import PostgresConnection
 from proxy.sources.postgres_dial import DialError, Dialled, dial, tls_context
@@ -82,6 +82,11 @@ class PostgresSource:
     def is_contended(self) -> bool:
         """True while somebody waits for a connection: who holds one between statements, let go."""
         return self._pool.waiting > 0
+
+    @property
+    def pool_figures(self) -> PoolFigures:
+        """How its connections are used now."""
+        return self._pool.figures
 
     async def start(self) -> None:
         """Try to connect once, and keep trying in the background. Does not raise for an unreachable

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+import aiohttp
 import psycopg
 import pytest
 import pytest_asyncio
@@ -30,7 +33,11 @@ class Running:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running() -> AsyncIterator[Running]:
     listen = {"port": 0, "workers": 2, "drain_seconds_max": 2}
-    async with prepared(listen=listen) as files, opened(files.configuration) as server:
+    metrics = {"port": 0}
+    async with (
+        prepared(listen=listen, metrics=metrics) as files,
+        opened(files.configuration) as server,
+    ):
         yield Running(files, server, files.gate(server.port))
 
 
@@ -65,6 +72,27 @@ async def test_a_cancel_finds_its_worker(running: Running) -> None:
         await connection.close()
 
 
+async def asked(running: Running, path: str) -> tuple[int, str]:
+    url = f"http://127.0.0.1:{running.server.endpoint_port}{path}"
+    async with aiohttp.ClientSession() as client, client.get(url) as answer:
+        return answer.status, await answer.text()
+
+
+async def test_operators_are_told_of_all_workers(running: Running) -> None:
+    connections = [await connect(running.gate) for _ in range(12)]
+    for connection in connections:
+        await rows(connection, "SELECT 1")
+    _, text = await asked(running, "/metrics")
+    for connection in connections:
+        await connection.close()
+
+    assert "sallyport_workers 2\n" in text
+    assert "sallyport_sessions 12\n" in text
+    assert await asked(running, "/health") == (200, "ok\n")
+    status, told = await asked(running, "/ready")
+    assert (status, json.loads(told)["sources"]) == (200, {"main": "up"})
+
+
 async def test_a_dead_worker_is_replaced(running: Running) -> None:
     victim = running.server.workers[0].process_id
     os.kill(victim, signal.SIGKILL)
@@ -78,6 +106,12 @@ async def test_a_dead_worker_is_replaced(running: Running) -> None:
         connection = await connect(running.gate)
         assert await rows(connection, "SELECT 1") == [(1,)]
         await connection.close()
+    # Counters of the dead stay, as they were last told.
+    _, text = await asked(running, "/metrics")
+    assert "sallyport_worker_restarts_total 1\n" in text
+    told = re.search(r"^sallyport_sessions_opened_total (\d+)$", text, re.MULTILINE)
+    assert told is not None
+    assert int(told[1]) >= 12 + 6
 
 
 async def test_a_dead_catalog_server_is_replaced(running: Running) -> None:

@@ -151,6 +151,16 @@ class AuditLog:
         """Why nothing can be written now, None while healthy."""
         return None if self._failure is None else str(self._failure)
 
+    @property
+    def unsynced_bytes(self) -> int:
+        """Written, and not yet known to be on the device."""
+        return self._appender.unsynced_bytes
+
+    @property
+    def waiting(self) -> int:
+        """Records that wait to be written, or for a disk to be mended."""
+        return len(self._waiting) + len(self._deferred)
+
     async def intent(self, event: Event) -> int:
         """Record what is about to happen; do it only after this returns.
 
