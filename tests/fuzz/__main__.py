@@ -16,7 +16,7 @@ import structlog
 
 from tests.fuzz import wire
 from tests.fuzz.fixture import world
-from tests.fuzz.oracle import Oracle, Tally
+from tests.fuzz.oracle import ACCEPTED_NODES, Oracle, Tally
 from tests.fuzz.shapes import Shapes
 from tests.servers.postgres import Server, running
 
@@ -70,6 +70,7 @@ def _run(oracle: Oracle, seed: int, deadline: float, statements: int | None) -> 
     source = random.Random(seed)
     generator = Shapes(source)
     generator.has_json = oracle.world.source.server_version >= 160_000
+    generator.has_json_functions = oracle.world.source.server_version >= 170_000
     told = time.monotonic()
     try:
         for _ in range(STATEMENTS_PER_WORLD):
@@ -94,10 +95,19 @@ def report(tally: Tally, seed: int) -> str:
         f" of another visible row {tally.reordered}",
         f"rows equal to the reference {tally.compared}",
         "refusals: " + "; ".join(f"{n}× {text}" for text, n in tally.refusals.most_common(8)),
-        "node types: " + ", ".join(f"{name} {n}" for name, n in tally.nodes.most_common()),
+        *_coverage(tally),
         f"differences {len(tally.differences)}",
     ]
     return "\n".join(lines + tally.differences[:10])
+
+
+def _coverage(tally: Tally) -> list[str]:
+    """A row for each node type that the gate accepts: in how many accepted statements it was."""
+    nodes = (ACCEPTED_NODES | set(tally.nodes)) - {"ParamRef"}  # those are asked over the wire
+    accepted = sorted(nodes, key=lambda name: -tally.nodes[name])
+    rows = [f"  {name:28}{tally.nodes[name]:7}" for name in accepted]
+    pairs = zip(rows[::2], [*rows[1::2], ""], strict=False)
+    return ["node types in accepted statements:", *(left + right for left, right in pairs)]
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from tests.live.wire import Message
 Round = tuple[FrontendMessage, ...]
 """Messages up to one ReadyForQuery."""
 
-WAYS = ("simple", "named", "named", "pipeline", "portal", "cursor", "copy", "prepared")
+WAYS = ("simple", "simple", "named", "named", "pipeline", "portal", "cursor", "copy", "prepared")
 WITHOUT_PARAMETERS = frozenset({"simple", "cursor", "copy", "prepared"})
 # The sixth execution of a statement may be the first with a generic plan.
 EXECUTIONS = (2, 2, 2, 7)

@@ -149,7 +149,7 @@ def _fill(dsn: str, seed: int, hidden_seed: int) -> None:
         tenants = [shown.choice(TENANTS) for _ in range(ROWS)]
         with cursor.copy("COPY shop.orders FROM STDIN") as copy:
             for number, tenant in enumerate(tenants, 1):
-                copy.write_row(_order(number, tenant, shown, hidden))
+                copy.write_row(_order(number, tenant, shown, hidden, f"x{hidden_seed % 2}"))
         with cursor.copy("COPY shop.items FROM STDIN") as copy:
             for number in range(1, ROWS * 2 + 1):
                 order = shown.randint(1, ROWS)
@@ -161,11 +161,11 @@ def _fill(dsn: str, seed: int, hidden_seed: int) -> None:
 
 
 def _order(
-    number: int, tenant: str, shown: random.Random, hidden: random.Random
+    number: int, tenant: str, shown: random.Random, hidden: random.Random, common: str
 ) -> tuple[object, ...]:
     is_visible = tenant in VISIBLE_TENANTS
-    values = _order_values(shown, is_poison=False)
-    poison = _order_values(hidden, is_poison=True)
+    values = _order_values(shown)
+    poison = _order_values(hidden, poison=common)
     row = values if is_visible else poison
     secret = f"k{shown.randint(0, 9)}"
     if is_visible and tenant == CLAIMS["home"]:
@@ -175,8 +175,9 @@ def _order(
     return (number, tenant, *row[:4], secret, *row[4:])
 
 
-def _order_values(source: random.Random, *, is_poison: bool) -> tuple[object, ...]:
-    zero = is_poison and source.random() < 0.7
+def _order_values(source: random.Random, *, poison: str = "") -> tuple[object, ...]:
+    """`poison`: what many hidden rows of this database share, so that its statistics name it."""
+    zero = bool(poison) and source.random() < 0.7
     note = f"S-{source.randint(0, 99)}" if zero else str(source.randint(0, 40))
     document = f'{{"a": {source.randint(0, 9)}, "b": "{source.randint(0, 9)}"}}'
     return (
@@ -187,7 +188,7 @@ def _order_values(source: random.Random, *, is_poison: bool) -> tuple[object, ..
         f"2024-0{source.randint(1, 9)}-1{source.randint(0, 9)} 10:00:00+00",
         f"2024-0{source.randint(1, 9)}-0{source.randint(1, 9)}",
         None if zero else [str(source.randint(0, 5)) for _ in range(source.randint(1, 3))],
-        '{"a": "x", "b": null}' if zero else document,
+        f'{{"a": "{poison}", "b": null}}' if zero else document,
         source.choice([True, False, None]),
         source.choice(["sad", "ok", "happy"]),
         0.0 if zero else source.randint(1, 100) / 4,

@@ -24,6 +24,7 @@ def test_conversations_with_both_gates_are_alike(postgres_server: Server) -> Non
     assert tally.differences == []
     assert tally.accepted_share >= ACCEPTED_SHARE_MIN
     assert tally.parameters > 0
+    assert tally.compared > 0
     assert set(tally.ways) >= {"named", "copy", "cursor"}
 
 

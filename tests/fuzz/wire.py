@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,9 +17,12 @@ import psycopg
 from psycopg import pq
 
 from proxy.wire import backend
+from proxy.wire.frontend import Query
 from tests.fuzz.conversation import WAYS, WITHOUT_PARAMETERS, Round, Seen, difference, rounds
 from tests.fuzz.fixture import World, world
-from tests.fuzz.gates import Gates, twin_gates
+from tests.fuzz.gates import STATEMENT_MS_MAX, Gates, twin_gates
+from tests.fuzz.generator import Generated
+from tests.fuzz.oracle import unscaled
 from tests.fuzz.parameters import Parametrised
 from tests.live.wire import Message, RawClient
 from tests.servers.postgres import Server
@@ -28,6 +32,8 @@ PROGRESS_SECONDS = 30.0
 STATEMENTS_PER_WORLD = 1_500  # then new data, and another planner
 TOLD_CHARACTERS_MAX = 2_000  # of one difference
 _TIMEOUT = "57014"
+_NUMBER = re.compile(r"(?<![\w.'-])\d+(?![\w.'])")  # whole numbers that stand alone
+_NUMBERS = ("0", "1", "2", "7", "1.5", "99")
 
 
 @dataclass
@@ -39,6 +45,7 @@ class WireTally:
     errors: int = 0
     timeouts: int = 0
     parameters: int = 0
+    compared: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
     differences: list[str] = field(default_factory=list)
@@ -52,7 +59,8 @@ class WireTally:
         refused = "; ".join(f"{n}× {text}" for text, n in self.refusals.most_common(8))
         lines = [
             f"{self.generated} conversations with two gates, last seed {seed}",
-            f"accepted {self.accepted} ({self.accepted_share:.1%}), {self.parameters} parameters",
+            f"accepted {self.accepted} ({self.accepted_share:.1%}), {self.parameters} parameters,"
+            f" {self.compared} compared with the reference",
             f"raised an error on both sides {self.errors}, timed out {self.timeouts}",
             "ways: " + ", ".join(f"{way} {n}" for way, n in self.ways.most_common()),
             f"refusals: {refused}",
@@ -69,12 +77,17 @@ class WireOracle:
         self.tally = tally
         self._clients: list[RawClient] = []
         self._direct = psycopg.connect(made.left, autocommit=True)
-        self._direct.execute("SET search_path = shop, pg_catalog")
+        self._reference = psycopg.connect(made.reference, autocommit=True)
+        for connection in (self._direct, self._reference):
+            connection.execute("SET search_path = shop, pg_catalog")
+            connection.execute("SET timezone = 'UTC'")
+            connection.execute(f"SET statement_timeout = {STATEMENT_MS_MAX}")
 
     async def close(self) -> None:
         for client in self._clients:
             client.close()
         self._direct.close()
+        self._reference.close()
 
     async def check(self, generator: Parametrised, source: random.Random) -> None:
         """Draw a statement and a way, and compare the answers."""
@@ -96,9 +109,7 @@ class WireOracle:
             return
         found = difference(left, right)
         if found:
-            text = f"{way}: {one.sql}\n  {parameters!r}\n  {found[:TOLD_CHARACTERS_MAX]}"
-            tally.differences.append(text)
-            print(text, flush=True)
+            self._tell(f"{way}: {one.sql}\n  {parameters!r}\n  {found}")
         refused = [state for state in left.sqlstates if state[:2] in ("42", "0A", "54", "XX")]
         if refused:
             error = next(text for text in left.messages if "ErrorResponse" in text)
@@ -107,6 +118,37 @@ class WireOracle:
         tally.accepted += 1
         tally.ways[way] += 1
         tally.errors += bool(left.sqlstates)
+        if way == "simple" and not left.sqlstates:
+            self._compare_with_reference(one.sql, left)
+            await self._ask_with_other_numbers(one, source)
+
+    async def _ask_with_other_numbers(self, one: Generated, source: random.Random) -> None:
+        """The same shape again: what the gate remembers of the first must not answer the second."""
+        sql = _NUMBER.sub(lambda match: str(source.choice((*_NUMBERS, match[0]))), one.sql)
+        probe = self._direct.pgconn.prepare(b"", sql.encode())
+        if sql == one.sql or probe.status == pq.ExecStatus.FATAL_ERROR:
+            return
+        left, right = await self._ask([(Query(sql),)], is_ordered=one.is_ordered)
+        found = "" if _TIMEOUT in left.sqlstates | right.sqlstates else difference(left, right)
+        if found:
+            self._tell(f"simple, second: {sql}\n  {found}")
+        elif not left.sqlstates:
+            self._compare_with_reference(sql, left)
+
+    def _compare_with_reference(self, sql: str, seen: Seen) -> None:
+        """The rows on a database that holds only what may be seen are the rows that the gate gave."""
+        result = self._reference.pgconn.exec_params(sql.encode(), [])
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            return  # another row of the visible ones raised first
+        self.tally.compared += 1
+        width = range(result.nfields)
+        rows = (tuple(result.get_value(n, m) for m in width) for n in range(result.ntuples))
+        if unscaled(tuple(rows)) != unscaled(seen.rows):
+            self._tell(f"not the reference: {sql}\n  gate: {seen.rows[:3]!r}")
+
+    def _tell(self, text: str) -> None:
+        self.tally.differences.append(text)
+        print(text[:TOLD_CHARACTERS_MAX], flush=True)
 
     async def _ask(self, conversation: list[Round], *, is_ordered: bool) -> tuple[Seen, Seen]:
         if not self._clients:
