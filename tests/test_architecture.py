@@ -196,6 +196,7 @@ REVEAL_ONLY_IN = {
     "policies/load.py": "key material, to measure its length",
     "policies/token.py": "the token, to verify it",
     "proxy/assembly.py": "a source's password, given to the driver that reads its schema",
+    "proxy/commands/login_line.py": "a new login's secret, shown once",
     "proxy/demo/company.py": "the database account's password, quoted by the server",
     "proxy/sources/postgres_login.py": "a source's password, to log in with it",
     "sidecars/mcp/gate.py": "the caller's token, to log in at the gate with it",

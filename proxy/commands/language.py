@@ -21,6 +21,7 @@ from proxy.commands.grammar import (
     add_state,
     epilog,
 )
+from proxy.commands.language_access import add_access
 from proxy.demo.state import default_directory
 
 PROGRAM: Final = "sallyport"
@@ -47,7 +48,7 @@ def language(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _serve(commands)
     _check(commands, state)
     _policy(commands, state)
-    _token(commands, state)
+    add_access(commands, state)
     _audit(commands, state)
     _catalog(commands, state)
     _mcp(commands, state)
@@ -131,6 +132,18 @@ def _policy(commands: Subcommands, state: Path) -> None:
     test.add_argument("files", type=Path, nargs="*", metavar="POLICY", help="instead of -c's")
     add_looking(test, state)
     add_json(test)
+    past = add_command(
+        group,
+        "history",
+        "policy_history",
+        "which policies were loaded or refused, when, and which files had changed",
+        "Lists every policy that a gate was offered, the newest first: when, accepted or refused"
+        " and why, digests, and which files had changed, with their owners.",
+        "sallyport policy history\nsallyport policy history -n 100 --json",
+    )
+    past.add_argument("-n", "--number", type=int, default=20, help="how many (default: 20)")
+    add_looking(past, state)
+    add_json(past)
     explain = add_command(
         group,
         "explain",
@@ -152,24 +165,6 @@ def _policy(commands: Subcommands, state: Path) -> None:
     )
     add_looking(explain, state)
     add_json(explain)
-
-
-def _token(commands: Subcommands, state: Path) -> None:
-    parser = add_command(
-        commands,
-        "token",
-        "token",
-        "a token of the demonstration's own issuer",
-        "Prints a token for a person of the demonstration. It is worth nothing elsewhere: every"
-        " other configuration refuses its issuer and its keys.",
-        "sallyport token --as alice\n"
-        'PGPASSWORD="$(sallyport token --as bob)" psql -h 127.0.0.1 -p 15432 -U bob fairlead\n'
-        "sallyport token --as carol --agent claude --seconds 600",
-    )
-    parser.add_argument("--as", dest="name", required=True, metavar="NAME", help="the person")
-    parser.add_argument("--agent", metavar="NAME", help="who acts on the person's behalf")
-    parser.add_argument("--seconds", type=int, metavar="NUMBER", help="lifetime; default: 12 hours")
-    add_state(parser, state)
 
 
 def _audit(commands: Subcommands, state: Path) -> None:

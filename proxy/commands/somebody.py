@@ -31,22 +31,23 @@ def identity(arguments: argparse.Namespace, mapping: ClaimMapping, now: float) -
     Claims that a gate would look up in a table are taken from the payload by their own name. Raises
     CommandError.
     """
-    payload = _payload(arguments)
-    payload.setdefault("iss", "policy explain")
-    payload.setdefault("exp", now + VALIDITY_SECONDS)
+    found_payload = payload(arguments)
+    found_payload.setdefault("iss", "policy explain")
+    found_payload.setdefault("exp", now + VALIDITY_SECONDS)
     try:
-        found = mapping.identify(payload)
+        found = mapping.identify(found_payload)
         looked_up = {
-            name: coerce(name, payload[name], source.type)
+            name: coerce(name, found_payload[name], source.type)
             for name, source in mapping.lookups.items()
-            if name in payload
+            if name in found_payload
         }
         return found.with_claims(looked_up)
     except PolicyError as error:
         raise CommandError(f"the claims cannot be used: {error}") from error
 
 
-def _payload(arguments: argparse.Namespace) -> dict[str, object]:
+def payload(arguments: argparse.Namespace) -> dict[str, object]:
+    """The payload that `--as` or `--claims` means. Raises CommandError."""
     if arguments.name is not None:
         principal = PRINCIPALS.get(arguments.name)
         if principal is None:
@@ -55,7 +56,10 @@ def _payload(arguments: argparse.Namespace) -> dict[str, object]:
                 f" {', '.join(PRINCIPALS)}. For others: --claims FILE"
             )
         return {"sub": principal.name, **principal.claims()}
-    return dict(_read(arguments.claims))
+    if isinstance(arguments.claims, Path):
+        # Standard input can be read once.
+        arguments.claims = dict(_read(arguments.claims))
+    return dict(arguments.claims)
 
 
 def _read(file: Path) -> Mapping[str, object]:

@@ -1,4 +1,4 @@
-"""`sallyport token`: a token of the demonstration's own issuer, on standard output alone.
+"""`sallyport token --as`: a token of the demonstration's own issuer, on standard output alone.
 
 It signs with the key of one machine's demonstration, which no other configuration accepts.
 """
@@ -14,6 +14,10 @@ from proxy.demo.issuer import LIFETIME_S_DEFAULT, DemoIssuer, IssuerError
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the token. Raises CommandError for an unknown person, or before the first `demo`."""
+    if arguments.name is None:
+        raise CommandError(
+            "sallyport token create, list or revoke; --as NAME is for the demonstration's people"
+        )
     seconds = LIFETIME_S_DEFAULT if arguments.seconds is None else arguments.seconds
     try:
         issuer = DemoIssuer.existing(arguments.state)

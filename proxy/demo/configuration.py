@@ -64,6 +64,7 @@ def configuration_text(
         # The demonstration's log is for looking at, not for a court: 50 ms may be lost with power.
         "audit": {"directory": str(state.audit), "mode": "fast"},
         "shadow": {"directory": str(state.shadow)},
+        "state": {"directory": str(state.access)},
         "log": {"level": "warning", "format": "console"},
     }
     return _HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True)

@@ -39,6 +39,11 @@ class State:
         return self.directory / "shadow"
 
     @property
+    def access(self) -> Path:
+        """The durable Postgres of access tokens and policy history, which no client's SQL meets."""
+        return self.directory / "access"
+
+    @property
     def audit(self) -> Path:
         """The audit log."""
         return self.directory / "audit"

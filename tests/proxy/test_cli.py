@@ -55,7 +55,8 @@ def test_examples_are_of_this_language(prog: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["nonsense"], ["check", "--nonsense"], ["token"], ["policy", "explain", "x"]]
+    "arguments",
+    [[], ["nonsense"], ["check", "--nonsense"], ["token", "create"], ["policy", "explain", "x"]],
 )
 def test_wrong_usage_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

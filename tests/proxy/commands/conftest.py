@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +85,7 @@ class Workplace:
     def dsn(self) -> str:
         return self.server.dsn_of(DATABASE)
 
-    def configure(self, **source: object) -> None:
+    def configure(self, *, state: dict[str, object] | None = None, **source: object) -> None:
         """Write the configuration; `source` replaces settings of the only source."""
         content: dict[str, Any] = {
             "listen": {"port": 0, "workers": 1, "drain_seconds_max": 1},
@@ -111,6 +112,7 @@ class Workplace:
                 }
             ],
             "audit": {"directory": "audit", "mode": "fast"},
+            "state": state,
         }
         self.configuration.write_text(yaml.safe_dump(content, sort_keys=False))
 
@@ -134,6 +136,29 @@ def workplace(shop: postgres.Server, tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "audit").mkdir()
     monkeypatch.chdir(tmp_path)
     return place
+
+
+@pytest.fixture
+def kept(workplace: Workplace, tmp_path: Path) -> Iterator[Workplace]:
+    """The workplace with a state database of its own."""
+    server = workplace.server
+    (tmp_path / "state-password").write_text(server.password)
+    name = f"state_{secrets.token_hex(4)}"
+    with server.database(name):
+        dsn = (
+            f"postgresql://{server.user}@{server.host}:{server.port}/{name}"
+            f"?sslmode=verify-full&sslrootcert={server.root_certificate}"
+        )
+        workplace.configure(state={"dsn": dsn, "password": {"file": "state-password"}})
+        yield workplace
+
+
+@pytest.fixture
+def alice(tmp_path: Path) -> Path:
+    """A token's payload as a file."""
+    file = tmp_path / "alice.json"
+    file.write_text(json.dumps({"sub": "alice", "roles": ["analyst"], "region": "emea", "exp": 1}))
+    return file
 
 
 @dataclass(frozen=True)

@@ -61,3 +61,9 @@ def test_before_the_first_demonstration(tmp_path: Path, sallyport: Run) -> None:
     ended = sallyport("token", "--as", "alice", "--state", tmp_path / "none")
     assert ended.code == 2
     assert "no demonstration has run" in ended.err
+
+
+def test_the_word_alone_says_what_there_is(sallyport: Run) -> None:
+    ended = sallyport("token")
+    assert (ended.code, ended.out) == (2, "")
+    assert "create, list or revoke" in ended.err
