@@ -28,7 +28,8 @@ demo: $(VENV)/.runtime ## the sample company behind the gate, on this machine; C
 
 test: ## everything: set-up, real servers, all tests
 	@$(PHASE) set-up $(MAKE) --no-print-directory install
-	@$(PHASE) servers $(BIN)/python -m tests.servers install
+	@$(PHASE) clients $(BIN)/python -m tests.clients install & clients=$$!; \
+		$(PHASE) servers $(BIN)/python -m tests.servers install; wait $$clients
 	@$(PHASE) tests $(BIN)/python -m pytest $(TEST_ARGUMENTS)
 
 lint: install ## ruff check, ruff format --check, mypy --strict
@@ -55,11 +56,14 @@ sbom: install ## software bill of materials of what is shipped: sbom.cdx.json (C
 	@echo "sbom.cdx.json: $$(grep -c '"purl"' sbom.cdx.json) components"
 
 # The index is the machine's own business: no address of one may enter a lock file.
-LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-emit-find-links --custom-compile-command 'make lock' pyproject.toml
-lock: install ## resolve pyproject.toml anew into the two lock files; UPGRADE=--upgrade for newer versions
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command 'make lock'
+LOCK := $(COMPILE) pyproject.toml
+CLIENTS := tests/clients/python/requirements
+lock: install ## resolve pyproject.toml anew into the lock files; UPGRADE=--upgrade for newer versions
 	@$(BIN)/$(LOCK) $(UPGRADE) --group build --output-file requirements.lock
 	@$(BIN)/$(LOCK) $(UPGRADE) --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(BIN)/$(COMPILE) $(UPGRADE) $(CLIENTS).in --output-file $(CLIENTS).lock
 
 clean: ## remove the environment and every cache of this folder (not the demo's state)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build *.egg-info sbom.cdx.json

@@ -479,7 +479,10 @@ def test_no_machine_is_named() -> None:
             assert foreign not in text, f"{path.relative_to(ROOT)} names {foreign}"
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize(
+    "name",
+    ["requirements.lock", "requirements-dev.lock", "tests/clients/python/requirements.lock"],
+)
 def test_locks_pin_by_hash_and_name_no_index(name: str) -> None:
     text = (ROOT / name).read_text()
     assert "://" not in text

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from proxy.runtime.config import Row, document
+from tests.clients.report import table
 
 ROOT = Path(__file__).resolve().parent.parent
 SECTION_TYPES = ("section", "list of section")
@@ -27,6 +28,10 @@ def readme() -> str:
 
 def test_every_configuration_key_is_documented_as_it_is() -> None:
     assert "\n".join(configuration_rows()) in readme(), "print it by: python -m tests.test_readme"
+
+
+def test_clients_are_listed_with_what_differs() -> None:
+    assert "\n".join(table()) in readme(), "print it by: python -m tests.clients table"
 
 
 def test_every_make_target_that_is_named_exists() -> None:
