@@ -8,6 +8,9 @@ one before it has been answered, and what a client pipelines waits in `_inbox`. 
 than its limit, the socket is no longer read (back-pressure on the client). `write` gathers small
 messages; `drain` waits while the transport holds more unsent bytes than its limit (back-pressure on
 the source). TLS is a layer between both, whichever way it was asked for.
+
+While the reader waits and nothing lies unread, bytes are first offered to a `lane`, which may take
+them over (`proxy/express.py`). As long as something of its is under way nobody else reads.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from proxy.faults import ConnectionFault
 from proxy.limits import OUTPUT_CHUNK_BYTES, SessionLimits
@@ -40,6 +43,16 @@ class StopRequested(Exception):
     """The session must end, and the client has nothing under way. The text is for the client."""
 
 
+class Lane(Protocol):
+    """Who may take a client's bytes over before they are read."""
+
+    @property
+    def is_flying(self) -> bool: ...
+    def take(self, data: bytes) -> bool:
+        """Whether it took `data`, whole messages in plain text."""
+        ...
+
+
 class ClientConnection(asyncio.Protocol):
     """One accepted connection. `on_accepted` is called once with this object when it is up."""
 
@@ -52,6 +65,8 @@ class ClientConnection(asyncio.Protocol):
         self.protocol = ServerProtocol()
         self.on_lost: Callable[[], None] | None = None
         """Called once when the client is gone, so that what runs for it can stop."""
+        self.lane: Lane | None = None
+        self._handed_over: FrontendMessage | None = None
         self._limits = limits
         self._tls_context = tls_context
         self._on_accepted = on_accepted
@@ -116,14 +131,55 @@ class ClientConnection(asyncio.Protocol):
         self._on_accepted(self)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes came: store them, and stop reading when too many lie unread."""
+        """Bytes came: offer them to the lane, or store them."""
+        lane = self.lane
+        if lane is None:
+            self._store(data)
+        elif lane.is_flying:
+            self._store(data, is_told=False)
+        elif not self._is_at_rest():
+            self._store(data)
+        elif self._tls is None:
+            if not lane.take(data):
+                self._store(data)
+        else:
+            self._offer_encrypted(lane, self._tls, data)
+
+    def _is_at_rest(self) -> bool:
+        """Whether the reader waits for new bytes, and nothing else is to be done first."""
+        waiter = self._read_waiter
+        return (
+            waiter is not None
+            and not waiter.done()
+            and not self._inbox
+            and self._is_writable
+            and self._stop_reason is None
+            and self.protocol.is_at_rest
+        )
+
+    def _offer_encrypted(self, lane: Lane, tls: TlsLayer, data: bytes) -> None:
+        try:
+            plaintext = tls.receive(data)
+            if plaintext and lane.take(plaintext):
+                return
+            self.protocol.receive_data(plaintext)
+        except (ConnectionFault, ProtocolViolation) as error:
+            assert self._read_waiter is not None, "at rest"
+            self._read_waiter.set_exception(error)
+        finally:
+            self._send(tls.outgoing())
+        _wake(self._read_waiter)
+
+    def _store(self, data: bytes, *, is_told: bool = True) -> None:
+        """Keep bytes, and stop reading when too many lie unread."""
         self._inbox.append(data)
         self._inbox_bytes += len(data)
         if self._inbox_bytes > self._limits.inbound_bytes_max and self._is_reading:
             self._is_reading = False
             if self._transport is not None:
                 self._transport.pause_reading()
-        _wake(self._read_waiter)
+        if is_told:
+            _wake(self._read_waiter)
 
     def eof_received(self) -> bool:
         """The client will send no more: it is gone, for half-open clients are not served."""
@@ -156,19 +212,27 @@ class ClientConnection(asyncio.Protocol):
         Raises ProtocolViolation, ConnectionFault (TLS), ClientGone, StopRequested, TimeoutError.
         """
         while True:
-            event = self.protocol.next_event()
+            event, self._handed_over = self._handed_over, None
             if event is not None:
                 return event
-            if self._inbox:
-                self._accept_bytes(self._inbox.popleft())
-                continue
-            if self._is_lost:
-                raise ClientGone
-            self.flush()
+            if not self._is_flying:
+                event = self.protocol.next_event()
+                if event is not None:
+                    return event
+                if self._inbox:
+                    self._accept_bytes(self._inbox.popleft())
+                    continue
+                if self._is_lost:
+                    raise ClientGone
+                self.flush()
             await self._wait_for_bytes(until)
 
+    @property
+    def _is_flying(self) -> bool:
+        return self.lane is not None and self.lane.is_flying
+
     async def _wait_for_bytes(self, until: float | None) -> None:
-        if self._stop_reason is not None:
+        if self._stop_reason is not None and not self._is_flying:
             raise StopRequested(self._stop_reason)
         self._read_waiter = asyncio.get_running_loop().create_future()
         try:
@@ -210,6 +274,34 @@ class ClientConnection(asyncio.Protocol):
             raise ProtocolViolation("received unencrypted data after encryption request")
         self.flush()
         self._tls = TlsLayer(self._tls_context, is_direct=False)
+
+    # For the lane
+
+    def give_back(self, data: bytes) -> None:
+        """Read these bytes in the usual way."""
+        # They were recognised as whole messages, so there is no violation in them.
+        self.protocol.receive_data(data)
+        _wake(self._read_waiter)
+
+    def hand_over(self, flight: FrontendMessage) -> None:
+        """Make this the next message."""
+        self._handed_over = flight
+        _wake(self._read_waiter)
+
+    def landed(self) -> None:
+        """What the lane had under way is over: go on with what happened meanwhile."""
+        if self._inbox or self._is_lost:
+            _wake(self._read_waiter)
+        elif self._stop_reason is not None:
+            self.request_stop(self._stop_reason)
+
+    def write_now(self, data: bytes) -> None:
+        """Send bytes that are whole messages, behind what is queued."""
+        if self._outbox or self._tls is not None:
+            self.write(data)
+            self.flush()
+        else:
+            self._send(data)
 
     # Writing
 
@@ -262,7 +354,7 @@ class ClientConnection(asyncio.Protocol):
         if self._stop_reason is None:
             self._stop_reason = reason
         waiter = self._read_waiter
-        if waiter is not None and not waiter.done():
+        if waiter is not None and not waiter.done() and not self._is_flying:
             waiter.set_exception(StopRequested(self._stop_reason))
 
     def abort(self) -> None:

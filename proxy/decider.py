@@ -20,16 +20,15 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from policies.claims import ClaimValue
-from policies.errors import PolicyDenied
-from policies.model import RelationDecision, RelationKey
 from proxy import explain
 from proxy.catalog.class_database import Oids
 from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
 from proxy.counters import Counters
-from proxy.decision import Decided, Runnable, Target
+from proxy.decision import Decided, Runnable, Standing, Target
 from proxy.estate import CurrentEstate, Estate
 from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault, UnsupportedFault
+from proxy.policy_answers import decision_of, literals_of
 from proxy.recode import Recoder, recoder
 from proxy.record import accesses
 from proxy.runtime.audit import RelationAccess
@@ -289,10 +288,10 @@ class PolicyDecider:
             guarded = pipeline.rewrite(
                 classified,
                 catalog,
-                lambda key: _decision(estate, session, key, now),
+                lambda key: decision_of(estate, session, key, now),
                 facts=facts,
                 parameter_oids=described.parameter_oids,
-                claim_literals=_literals(estate, session) if classified.copy else None,
+                claim_literals=literals_of(estate, session) if classified.copy else None,
             )
         except Fault as fault:
             told = _of_a_known_name(fault)
@@ -389,7 +388,7 @@ class PolicyDecider:
         estate = self._estate()
         now = self._clock()
         for guarded in decided.guarded.rewritten.guards:
-            if _decision(estate, session, guarded.key, now) != guarded.decision:
+            if decision_of(estate, session, guarded.key, now) != guarded.decision:
                 raise InternalFault("a cached decision is not the one in force")
         if decided.target is Target.GATE:
             return Runnable(rows=explain.rows(decided.guarded, estate.policy.version))
@@ -399,6 +398,31 @@ class PolicyDecider:
             arguments=Arguments(decided.lifted) if decided.lifted else None,
             recoder=decided.recoder,
         )
+
+    @property
+    def epoch(self) -> object:
+        """See `decision.Decider`."""
+        return self._estate()
+
+    def standing(self, session: Session, decided: Decided) -> Standing | None:
+        """See `decision.Decider`."""
+        assert isinstance(decided, _Decided), "made by this class"
+        estate = self._estate()
+        if decided.target is not Target.SOURCE or not self.is_current(session, decided):
+            return None
+        runnable = self.runnable(session, decided)
+        if runnable.fragment is None or runnable.pattern_parameters or runnable.is_text_visible:
+            return None
+        # A decision changes with the person, the policy and the time: the first is fixed.
+        ends = (session.identity.expires_at, decided.valid_until)
+        until = min(end for end in ends if end is not None)
+        is_text_only = runnable.recoder is not None
+        return Standing(estate, until, runnable.fragment, runnable.arguments, is_text_only)
+
+    def varied(self, decided: Decided, statement: Statement, values: tuple[bytes, ...]) -> Decided:
+        """See `decision.Decider`."""
+        assert isinstance(decided, _Decided), "made by this class"
+        return replace(decided, statement=statement, lifted=values)
 
     def _fragment(
         self, estate: Estate, session: Session, decided: _Decided, guarded: pipeline.Guarded
@@ -466,22 +490,3 @@ def _of_a_known_name(fault: Fault) -> Fault:
     return UnsupportedFault(
         "this use of a name is not supported", detail=fault.message, position=fault.position
     )
-
-
-def _decision(estate: Estate, session: Session, key: RelationKey, now: float) -> RelationDecision:
-    """The policy's answer; a denial is told without its reason, which stands in the cause."""
-    try:
-        decision = estate.policy.decide(session.identity, key, now)
-    except PolicyDenied as denied:
-        raise DeniedFault(f"permission denied for table {key.name}") from denied
-    # The guard looks claim types up in the decision itself.
-    types = {name: estate.policy.claim_types[name] for name in decision.claims}
-    return replace(decision, claim_types=types) if decision.claim_types != types else decision
-
-
-def _literals(estate: Estate, session: Session) -> Callable[[str, RelationDecision], str | None]:
-    def literal(name: str, decision: RelationDecision) -> str | None:
-        value = estate.policy.claim_value(session.identity, name)
-        return pipeline.claim_text(decision, name, value)
-
-    return literal

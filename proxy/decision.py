@@ -70,6 +70,19 @@ class Runnable:
     recoder: Recoder | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a session may run again and again without asking: a `Runnable` for a source, as long as
+    `Decider.epoch` is `epoch` and the time is before `until` (unix seconds). `is_text_only`: its
+    binary values would have to be recoded."""
+
+    epoch: object
+    until: float
+    fragment: Fragment
+    arguments: Arguments | None
+    is_text_only: bool = False
+
+
 class Decider(Protocol):
     """Statements in, decisions out; nothing is run here but Parse and Describe on the shadow."""
 
@@ -82,6 +95,20 @@ class Decider(Protocol):
     @property
     def revision(self) -> str:
         """The policy in force now, for records."""
+        ...
+
+    @property
+    def epoch(self) -> object:
+        """Policy and catalog in force: another object whenever either may have changed."""
+        ...
+
+    def standing(self, session: Session, decided: Decided) -> Standing | None:
+        """What `runnable` would say until further notice, for this identity; None where it has to
+        be asked each time. Raises DeniedFault."""
+        ...
+
+    def varied(self, decided: Decided, statement: Statement, values: tuple[bytes, ...]) -> Decided:
+        """The decision of a statement that differs from a decided one in its lifted values only."""
         ...
 
     def is_current(self, session: Session, decided: Decided) -> bool:

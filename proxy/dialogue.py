@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from proxy.connection import ClientConnection
+from proxy.decision import Runnable
+from proxy.express import FLIGHT_SECONDS_MAX, ExpressLane, Flight
 from proxy.extended import Extended
 from proxy.faults import ConnectionFault, Fault
 from proxy.gate import Gate
-from proxy.interrupt import Interrupter
+from proxy.interrupt import QUERY_CANCELED, Interrupter
 from proxy.rows import error_message, with_formats
+from proxy.run import Run
 from proxy.sql.parse import Kind, Statement
 from proxy.transaction import Block
 from proxy.wire.backend import (
@@ -62,9 +65,14 @@ class Dialogue:
         self._interrupter = interrupter
         self._clock = clock
         self._reported = self._session.settings.reported()
-        self._extended = Extended(connection, workspace, gate)
-        self.statements = 0
+        self._lane = ExpressLane(connection, workspace, gate, interrupter, clock)
+        self._extended = Extended(connection, workspace, gate, self._lane.learn_bound)
+        self._messages = 0
+
+    @property
+    def statements(self) -> int:
         """Messages that asked for work, for the record of the session's end."""
+        return self._messages + self._lane.messages
 
     async def run(self, key: BackendKeyData) -> None:
         """Serve until the client terminates. Raises ConnectionFault, ProtocolViolation, ClientGone,
@@ -72,6 +80,14 @@ class Dialogue:
         """
         self._connection.send(key)
         self._ready()
+        self._connection.lane = self._lane
+        try:
+            await self._serve()
+        finally:
+            self._connection.lane = None
+            await self._lane.close()
+
+    async def _serve(self) -> None:
         while True:
             try:
                 event = await self._next_event()
@@ -80,22 +96,31 @@ class Dialogue:
                 continue
             if isinstance(event, Terminate):
                 return
-            self.statements += 1
+            if not isinstance(event, Flight):
+                self._messages += 1
             await self._take(event)
 
     async def _next_event(self) -> FrontendMessage:
         """The next message, or the end of the session's patience."""
         loop = asyncio.get_running_loop()
-        seconds_left = self._session.identity.expires_at - self._clock()
-        if seconds_left <= 0:
-            raise ConnectionFault(EXPIRED, sqlstate="57P01")
-        idle, idle_fault = self._idle_limit()
-        try:
-            return await self._connection.next_event(until=loop.time() + min(seconds_left, idle))
-        except TimeoutError:
-            if seconds_left <= idle:
-                raise ConnectionFault(EXPIRED, sqlstate="57P01") from None
-            raise idle_fault from None
+        since = loop.time()
+        while True:
+            lane = self._lane
+            seconds_left = self._session.identity.expires_at - self._clock()
+            if seconds_left <= 0 and not lane.is_flying:
+                raise ConnectionFault(EXPIRED, sqlstate="57P01")
+            idle, idle_fault = self._idle_limit()
+            asked_at = loop.time()
+            idle_left = max(since, lane.used_at) + idle - asked_at
+            patience = FLIGHT_SECONDS_MAX if lane.is_flying else min(seconds_left, idle_left)
+            try:
+                return await self._connection.next_event(until=asked_at + patience)
+            except TimeoutError:
+                if lane.is_flying or lane.used_at > asked_at:
+                    continue  # the client was served meanwhile
+                if seconds_left <= idle_left:
+                    raise ConnectionFault(EXPIRED, sqlstate="57P01") from None
+                raise idle_fault from None
 
     def _idle_limit(self) -> tuple[float, ConnectionFault]:
         settings, limits = self._session.settings, self._session.limits
@@ -110,9 +135,11 @@ class Dialogue:
         return (min(asked, limit) if asked else limit), fault
 
     async def _take(self, event: FrontendMessage) -> None:
-        is_query = isinstance(event, Query)
+        is_query = isinstance(event, Query | Flight)
         try:
-            if isinstance(event, Query):
+            if isinstance(event, Flight):
+                await self._land(event)
+            elif isinstance(event, Query):
                 await self._limited_query(event.sql)
             elif isinstance(event, Sync):
                 await self._sync()
@@ -150,6 +177,40 @@ class Dialogue:
         self._session.transaction.fail()
         await self._workspace.end_implicit(is_committed=False)
 
+    # The express lane
+
+    async def _land(self, flight: Flight) -> None:
+        """Finish what the lane began and left to us."""
+        portal = flight.portal
+        assert portal is not None, "made when it left the lane"
+        portal.run = run = Run(flight.intent, self._gate.recorder, self._session)
+        try:
+            if flight.fault is not None:
+                raise flight.fault
+            if portal.under_way is None:
+                assert flight.reason is not None, "nothing else ends a flight before it is sent"
+                raise Fault(flight.reason.value, sqlstate=QUERY_CANCELED)
+            spent = (time.perf_counter() - flight.started) * 1000
+            await self._interrupter.limited(
+                self._finish(flight, portal),
+                max(int(flight.plan.statement_ms - spent), 0),
+                reason=flight.reason,
+            )
+        except Fault as fault:
+            if flight.intent:
+                await run.finish(fault)
+            raise
+
+    async def _finish(self, flight: Flight, portal: Portal) -> None:
+        self._session.transaction.enter_implicit(is_alone=True)
+        description = flight.told
+        if not flight.is_simple:
+            self._connection.write(description)
+            description = b""
+        runnable = Runnable(flight.plan.standing.fragment)
+        await self._tell(self._gate.land(self._workspace, portal, runnable), portal, description)
+        await self._workspace.end_implicit(is_committed=True)
+
     # Simple query (documentation: "Simple Query", "Multiple Statements in a Simple Query")
 
     async def _limited_query(self, text: str) -> None:
@@ -166,10 +227,11 @@ class Dialogue:
                 continue
             # A statement alone is a transaction, too: SET LOCAL and its isolation end with it.
             transaction.enter_implicit(is_alone=len(statements) == 1)
-            await self._run_statement(statement)
+            await self._run_statement(statement, text if len(statements) == 1 else None)
         await self._workspace.end_implicit(is_committed=True)
 
-    async def _run_statement(self, statement: Statement) -> None:
+    async def _run_statement(self, statement: Statement, whole: str | None) -> None:
+        """`whole`: the text of the query that this statement is alone in."""
         prepared = await self._gate.prepare(self._workspace, statement, takes_parameters=False)
         depth = len(self._session.transaction.savepoints)
         portal = Portal("", prepared, depth=depth)
@@ -177,7 +239,15 @@ class Dialogue:
         description = b""
         if prepared.fields is not None and statement.kind is not Kind.COPY_TO:
             description = RowDescription(with_formats(prepared.fields, ())).encode()
-        async with aclosing(self._gate.run(self._workspace, portal)) as chunks:
+        await self._tell(self._gate.run(self._workspace, portal), portal, description)
+        if whole is not None:
+            self._lane.learn_query(whole, prepared)
+
+    async def _tell(
+        self, running: AsyncGenerator[bytes, None], portal: Portal, description: bytes
+    ) -> None:
+        """Relay what a portal gives; `description` goes before its first row."""
+        async with aclosing(running) as chunks:
             async for chunk in chunks:
                 self._connection.write(description + chunk if description else chunk)
                 description = b""

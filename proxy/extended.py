@@ -9,6 +9,7 @@ refuses all but the statements that end it. The messages up to a Sync are an imp
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 
 from proxy.connection import ClientConnection
@@ -49,8 +50,16 @@ _ENDING = frozenset({Kind.COMMIT, Kind.ROLLBACK, Kind.ROLLBACK_TO, Kind.EMPTY})
 class Extended:
     """The extended protocol of one session."""
 
-    def __init__(self, connection: ClientConnection, workspace: Workspace, gate: Gate) -> None:
+    def __init__(
+        self,
+        connection: ClientConnection,
+        workspace: Workspace,
+        gate: Gate,
+        learn: Callable[[Portal, Parse | None], None] = lambda portal, parsed: None,
+    ) -> None:
         self._connection = connection
+        self._learn = learn
+        self._unnamed: Parse | None = None
         self._workspace = workspace
         self._gate = gate
 
@@ -106,6 +115,8 @@ class Extended:
             declared_oids=message.parameter_oids,
         )
         tables.add(message.statement, prepared)
+        if not message.statement:
+            self._unnamed = message
         self._connection.send(ParseComplete())
 
     def _bind(self, message: Bind) -> None:
@@ -174,6 +185,8 @@ class Extended:
             self._connection.send(PortalSuspended())
         else:
             self._connection.send(CommandComplete(portal.tag))
+            if not message.portal and not row_max:
+                self._learn(portal, None if portal.prepared.name else self._unnamed)
 
     async def _close(self, message: Close) -> None:
         if message.kind == STATEMENT:

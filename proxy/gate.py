@@ -51,6 +51,16 @@ class Gate:
         self._decider = decider
         self._recorder = recorder
 
+    @property
+    def decider(self) -> Decider:
+        """Who decides, for the express lane."""
+        return self._decider
+
+    @property
+    def recorder(self) -> Recorder:
+        """Who records, for the express lane."""
+        return self._recorder
+
     # Statements
 
     async def parse(self, workspace: Workspace, text: str) -> tuple[Statement, ...]:
@@ -328,6 +338,12 @@ class Gate:
         async with aclosing(self._relay(workspace, portal, row_max, runnable)) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    def land(
+        self, workspace: Workspace, portal: Portal, runnable: Runnable
+    ) -> AsyncGenerator[bytes, None]:
+        """Go on with a portal that was decided, recorded and sent already; else as `run`."""
+        return self._relay(workspace, portal, 0, runnable)
 
     async def _relay(
         self, workspace: Workspace, portal: Portal, row_max: int, runnable: Runnable

@@ -45,12 +45,17 @@ class Interrupter:
         self._scope: asyncio.Timeout | None = None
         self._reason: Reason | None = None
         self._final: Reason | None = None
+        self.divert: Callable[[Reason], None] = lambda reason: None
+        """Told of an interrupt when nothing runs inside `limited`."""
 
     def interrupt(self, reason: Reason) -> None:
         """Stop what runs now, if anything does. The first reason is the one that is told."""
         if reason in (Reason.GONE, Reason.SHUTDOWN):
             self._final = reason
-        if self._scope is None or self._reason is not None:
+        if self._scope is None:
+            self.divert(reason)
+            return
+        if self._reason is not None:
             return
         self._reason = reason
         spawn(self._stop(self._scope), name="interrupt")
@@ -63,8 +68,13 @@ class Interrupter:
         # `scope` may have ended while the source was asked: it then refuses a new deadline.
         scope.reschedule(asyncio.get_running_loop().time() + grace)
 
-    async def limited(self, work: Awaitable[Result], milliseconds_max: int) -> Result:
-        """Await `work`, at most so long. Raises Fault 57014 when it was interrupted."""
+    async def limited(
+        self, work: Awaitable[Result], milliseconds_max: int, *, reason: Reason | None = None
+    ) -> Result:
+        """Await `work`, at most so long. Raises Fault 57014 when it was interrupted.
+
+        `reason`: it has been interrupted already, and is to be stopped at once.
+        """
         if self._final is not None:
             if inspect.iscoroutine(work):
                 work.close()
@@ -76,6 +86,8 @@ class Interrupter:
         try:
             async with asyncio.timeout(None) as scope:
                 self._scope = scope
+                if reason is not None:
+                    self.interrupt(reason)
                 return await work
         except (TimeoutError, Fault) as error:
             if self._reason is None:

@@ -19,13 +19,18 @@ from proxy.faults import Fault
 from proxy.runtime import log
 from proxy.runtime.audit import (
     AuditLog,
+    Form,
     Principal,
     Refusal,
     RelationAccess,
     SessionClosed,
     SessionOpened,
+    Slot,
     SqlIntent,
     SqlOutcome,
+    Then,
+    as_json,
+    clear_text,
 )
 from proxy.runtime.state.admission import Credential
 from proxy.session import Session
@@ -98,19 +103,47 @@ class Recorder:
         `trace_id` is the statement's own; what the session was set to goes before it.
         """
         self.counters.allowed(decided.source)
-        return await self._log.intent(
-            SqlIntent(
-                principal=principal_of(session.identity),
-                session_id=session_id(session),
-                policy_version=version,
-                statement_kind=statement.kind.name.lower(),
-                original_text=statement.text,
-                guarded_text=decided.guarded_sql,
-                source=decided.source,
-                relations=decided.accesses,
-                trace_id=session.settings.get("sallyport.trace") or trace_id,
-            )
-        )
+        return await self._log.intent(_intent(session, statement, decided, version, trace_id))
+
+    def form_of_intent(
+        self,
+        session: Session,
+        statement: Statement,
+        decided: Decided,
+        version: str,
+        *,
+        trace_id: str | None,
+        has_text: bool,
+    ) -> Form:
+        """The record of `allowed` with slots: the text, unless `has_text`, then the time."""
+        event = _intent(session, statement, decided, version, trace_id)
+        record = event.payload(0.0, self._log.text_form)
+        record["time"] = Slot("%d")
+        if not has_text:
+            record["query_info"]["query_string"] = Slot("%b")
+        return Form(record)
+
+    def text(self, text: str) -> bytes:
+        """A statement's text for the slot of an intent."""
+        return as_json(self._log.text_form(text))
+
+    def post_intent(self, record: bytes, source: str, then: Then) -> None:
+        """Put an intent on record without waiting; `then` is called once it is, or cannot be."""
+        self.counters.allowed(source)
+        self._log.post(record, then)
+
+    def post_outcome(
+        self, intent: int, now: float, rows: int, bytes_told: int, latency: log.Latency
+    ) -> None:
+        """Record that a statement succeeded, without waiting. `now` in unix seconds."""
+        spent = (latency.decide_ms, latency.source_ms, latency.total_ms)
+        self.counters.flown(rows, bytes_told, spent)
+        self._log.post(_OUTCOME.filled(int(now * 1000), bytes_told, *spent, intent, rows), None)
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether new work may be recorded now."""
+        return self._log.failure is None
 
     async def ended(self, intent: int, outcome: SqlOutcome) -> None:
         """A statement that was allowed is over."""
@@ -142,6 +175,44 @@ class Recorder:
         )
 
 
+def _intent(
+    session: Session, statement: Statement, decided: Decided, version: str, trace_id: str | None
+) -> SqlIntent:
+    return SqlIntent(
+        principal=principal_of(session.identity),
+        session_id=session_id(session),
+        policy_version=version,
+        statement_kind=statement.kind.name.lower(),
+        original_text=statement.text,
+        guarded_text=decided.guarded_sql,
+        source=decided.source,
+        relations=decided.accesses,
+        trace_id=session.settings.get("sallyport.trace") or trace_id,
+    )
+
+
+def _form_of_success() -> Form:
+    """The outcome of a statement that was relayed as it came: parsing and relaying cost nothing."""
+    record = SqlOutcome().payload(0.0, clear_text)
+    record["time"] = Slot("%d")
+    record["unmapped"] |= {
+        "bytes": Slot("%d"),
+        "duration_ms": {
+            "decide": Slot("%.3f"),
+            "parse": 0.0,
+            "relay": 0.0,
+            "source": Slot("%.3f"),
+            "total": Slot("%.3f"),
+        },
+        "intent": Slot("%d"),
+        "rows": Slot("%d"),
+    }
+    return Form(record)
+
+
+_OUTCOME = _form_of_success()
+
+
 def tell_decision(
     session: Session,
     verdict: log.Verdict,
@@ -151,6 +222,8 @@ def tell_decision(
     rows: int = 0,
 ) -> None:
     """Write the operator's one line about a statement. It may be lost, unlike the record."""
+    if not log.tells("info"):
+        return
     log.decision(
         _logger,
         verdict,

@@ -85,7 +85,11 @@ async def run_source(
     if recoder is not None:
         arguments, formats = recoder.arguments(arguments), recoder.formats(formats)
     columns = () if recoder is None else recoder.in_binary(portal.formats)
-    connection = await workspace.upstream.take(fragment.source)
+    under_way = portal.under_way
+    if under_way is None:
+        connection = await workspace.upstream.take(fragment.source)
+    else:
+        connection = under_way.connection
     with workspace.upstream.running(connection):
         if portal.prepared.statement.kind is Kind.COPY_TO:
             copied = await connection.copy_out(fragment)
@@ -99,7 +103,10 @@ async def run_source(
             rows = _rows_of(copied.command_tag, copied.row_count)
             _note_end(portal, rows, is_cut=copied.truncated, verb="COPY")
             return
-        if portal.upstream:
+        if under_way is not None:
+            portal.under_way = None
+            stream = await under_way.join()
+        elif portal.upstream:
             stream = await connection.resume(portal.upstream, row_max)
         else:
             if row_max or portal.is_cursor:

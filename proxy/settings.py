@@ -233,6 +233,13 @@ def checked(setting: Setting, value: str, current: str = "", default: str = "") 
 
 Layer = Mapping[str, str]
 
+_NOTHING: Layer = {}
+
+
+def _without(layer: Layer, key: str) -> Layer:
+    """The same layer where the key is not in it, so that nothing seems to have changed."""
+    return {other: v for other, v in layer.items() if other != key} if key in layer else layer
+
 
 class Settings:
     """All settings of one session.
@@ -246,8 +253,8 @@ class Settings:
         self._facts = {name.lower(): name for name in facts}
         for name, value in facts.items():
             self._defaults[name.lower()] = value
-        self._session: Layer = {}
-        self._local: Layer = {}
+        self._session: Layer = _NOTHING
+        self._local: Layer = _NOTHING
         self._marks: list[tuple[str, Layer, Layer]] = []
 
     def at_startup(self, name: str, value: str) -> None:
@@ -316,8 +323,8 @@ class Settings:
         if is_local:
             self._put(key, self._defaults[key], is_local=True)
             return
-        self._session = {other: v for other, v in self._session.items() if other != key}
-        self._local = {other: v for other, v in self._local.items() if other != key}
+        self._session = _without(self._session, key)
+        self._local = _without(self._local, key)
 
     def reset_all(self) -> None:
         """RESET ALL: every value as it was at startup, but those of the running transaction."""
@@ -333,7 +340,7 @@ class Settings:
             self._local = {**self._local, key: value}
         else:
             self._session = {**self._session, key: value}
-            self._local = {other: v for other, v in self._local.items() if other != key}
+            self._local = _without(self._local, key)
 
     # Transactions
 
@@ -365,9 +372,14 @@ class Settings:
         if not is_committed and self._marks:
             _, self._session, _ = self._marks[0]
         self._marks.clear()
-        self._local = {}
+        self._local = _NOTHING
 
     # What others read
+
+    @property
+    def layers(self) -> tuple[Layer, Layer]:
+        """The values set: as long as both are the very same objects, no setting has changed."""
+        return self._session, self._local
 
     def pins(self) -> dict[str, str]:
         """The settings that change output, as every upstream checkout must have them. One without

@@ -37,7 +37,7 @@ class Upstream:
         settings: Settings,
         principal: Hashable = None,
     ) -> None:
-        self._principal = principal
+        self.principal = principal
         self._sources = sources
         self._transaction = transaction
         self._settings = settings
@@ -69,12 +69,22 @@ class Upstream:
             await self._begin(held)
         return held
 
+    def find(self, source: str) -> Source | None:
+        """The source of that name, if there is one that may be used."""
+        return self._sources.get(source)
+
+    def adopt(self, source: str, connection: SourceConnection) -> None:
+        """Hold a connection that was borrowed elsewhere for this session's statement."""
+        assert source not in self._held, "nothing is held between statements"
+        self._held[source] = connection
+        self._pins[source] = self._settings.pins()
+
     async def _acquire(self, source: str) -> SourceConnection:
-        found = self._sources.get(source)
+        found = self.find(source)
         if found is None:
             raise SourceFault("the source is not configured", sqlstate="08006")
         pins = self._settings.pins()
-        connection = await found.acquire(pins, principal=self._principal)
+        connection = await found.acquire(pins, principal=self.principal)
         self._held[source] = connection
         self._pins[source] = pins
         return connection

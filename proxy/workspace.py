@@ -19,6 +19,7 @@ from proxy.phases import Phases
 from proxy.session import NameTable, Session
 from proxy.setting_query import SettingCall
 from proxy.sources.base import Arguments, Source
+from proxy.sources.express import UnderWay
 from proxy.sql.parse import Statement
 from proxy.upstream import Upstream
 from proxy.wire.backend import FieldDescription, NoticeResponse
@@ -75,6 +76,8 @@ class Portal:
     rows: int = 0
     tag: str = ""
     run: Run | None = None
+    under_way: UnderWay | None = None
+    """What the source was sent already, its answer not yet read."""
 
 
 class Run(Protocol):

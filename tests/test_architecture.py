@@ -85,6 +85,7 @@ FLOOR_4 = (
     "proxy.connection",
     "proxy.demo",
     "proxy.dialogue",
+    "proxy.express",
     "proxy.extended",
     "proxy.handshake",
     "proxy.listener",

@@ -28,6 +28,9 @@ REDACTED = "[redacted]"
 NESTING_DEPTH_MAX = 8
 
 _LEVEL_NUMBERS: Mapping[str, int] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_level_number = 0
+"""The lowest that is written in this process; before `configure` all are."""
+
 _SECRET_WORDS = frozenset(
     {
         "authorization",
@@ -84,6 +87,8 @@ class _Stream(TextIOBase):
 
 def configure(level: Level, format: Format, stream: TextIO | None = None) -> None:
     """Set up structlog for the whole process. `stream` defaults to standard error."""
+    global _level_number
+    _level_number = _LEVEL_NUMBERS[level]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(sort_keys=True)
         if format == "json"
@@ -105,6 +110,11 @@ def configure(level: Level, format: Format, stream: TextIO | None = None) -> Non
         logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _Stream(stream))),
         cache_logger_on_first_use=False,
     )
+
+
+def tells(level: Level) -> bool:
+    """Whether lines of that level are written: what is not need not be made."""
+    return _LEVEL_NUMBERS[level] >= _level_number
 
 
 def decision(

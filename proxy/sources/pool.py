@@ -99,6 +99,8 @@ class Pool(Generic[ConnectionType]):
         # A future's result is a connection, or None: leave to open one (already counted in
         # `_opening`).
         self._waiters: Turns[asyncio.Future[ConnectionType | None]] = Turns()
+        self._queued: dict[asyncio.Future[ConnectionType | None], tuple[Hashable, float]] = {}
+        """Who queued up without awaiting its turn: for which owner, and when."""
         self._is_closed = False
 
     def __repr__(self) -> str:
@@ -143,6 +145,40 @@ class Pool(Generic[ConnectionType]):
         self._make_room(owner)
         granted = await self._wait(owner)
         return granted if granted is not None else await self._open()
+
+    def take_now(self) -> ConnectionType | None:
+        """Borrow an idle connection if there is one and nobody waits for it; None otherwise."""
+        if self._waiters or self._is_closed:
+            return None
+        return self._take_idle()
+
+    def queue_up(self, owner: Hashable = None) -> asyncio.Future[ConnectionType | None] | None:
+        """Wait in the owner's line without awaiting it; None when too many do, or the pool can
+        grow.
+
+        The future's result is a connection, or None: whoever gets that must `leave` and `acquire`.
+        Whoever no longer wants what it brings must `leave`, too.
+        """
+        is_full = len(self._waiters) >= self._limits.waiters_max
+        if self._is_closed or is_full or self.size < self._limits.connections_max:
+            return None
+        waiter: asyncio.Future[ConnectionType | None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(owner, waiter)
+        self._queued[waiter] = (owner, self._clock())
+        return waiter
+
+    def overdue(self, waiter: asyncio.Future[ConnectionType | None]) -> LimitFault | None:
+        """The fault of one that queued up and has waited for longer than the limit, else None."""
+        _, since = self._queued.get(waiter, (None, None))
+        if since is None or (self._clock() - since) * 1000 < self._limits.wait_ms_max:
+            return None
+        return self._waited_in_vain()
+
+    def leave(self, waiter: asyncio.Future[ConnectionType | None]) -> None:
+        """Leave the queue, and pass on what the waiter may have been given."""
+        owner, _ = self._queued.pop(waiter, (None, 0.0))
+        self._pass_on(owner, waiter)
+        waiter.cancel()
 
     def put_back(self, connection: ConnectionType) -> None:
         """Return a borrowed connection that is proven clean; an unusable or old one is closed
@@ -232,6 +268,7 @@ class Pool(Generic[ConnectionType]):
             )
             if displaced is None:
                 raise fault
+            self._queued.pop(displaced, None)
             if not displaced.done():
                 displaced.set_exception(fault)
 
@@ -243,14 +280,17 @@ class Pool(Generic[ConnectionType]):
                 return await waiter
         except TimeoutError:
             self._pass_on(owner, waiter)
-            raise LimitFault(
-                "no connection to the source became free in time",
-                sqlstate=TOO_MANY_CONNECTIONS,
-                detail=f"limit wait_ms_max ({self._limits.wait_ms_max} ms) reached",
-            ) from None
+            raise self._waited_in_vain() from None
         except BaseException:
             self._pass_on(owner, waiter)
             raise
+
+    def _waited_in_vain(self) -> LimitFault:
+        return LimitFault(
+            "no connection to the source became free in time",
+            sqlstate=TOO_MANY_CONNECTIONS,
+            detail=f"limit wait_ms_max ({self._limits.wait_ms_max} ms) reached",
+        )
 
     def _pass_on(self, owner: Hashable, waiter: asyncio.Future[ConnectionType | None]) -> None:
         """The waiter will not use what it may have been given this very moment."""
@@ -266,6 +306,7 @@ class Pool(Generic[ConnectionType]):
 
     def _next_waiter(self) -> asyncio.Future[ConnectionType | None] | None:
         while (waiter := self._waiters.take()) is not None:
+            self._queued.pop(waiter, None)
             if not waiter.done():
                 return waiter
         return None

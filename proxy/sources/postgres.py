@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Hashable, Mapping
+from typing import TYPE_CHECKING
 
 from proxy.faults import Fault, SourceFault
 from proxy.runtime.credential import CredentialError
@@ -20,13 +21,24 @@ from proxy.runtime.tasks import spawn
 from proxy.sources.backoff import Backoff
 from proxy.sources.base import SourceState
 from proxy.sources.condition import CONNECTION_FAILURE
+from proxy.sources.express import Answered, Order
 from proxy.sources.pool import Pool, PoolFigures
 from proxy.sources.postgres_backend import PostgresBackend
 from proxy.sources.postgres_connection import PostgresConnection
 from proxy.sources.postgres_dial import DialError, Dialled, dial, tls_context
+from proxy.sources.postgres_express import (
+    PostgresDispatch,
+    PostgresOrder,
+    dispatch,
+    order_of,
+)
 from proxy.sources.postgres_login import LoginError, UnfitServer, log_in
 from proxy.sources.postgres_options import Address, Pooling, PostgresOptions
-from proxy.sources.postgres_pins import ParameterWatch, checked_pins
+from proxy.sources.postgres_pins import ParameterWatch, born_settings, checked_pins
+
+if TYPE_CHECKING:
+    # A type only: the pipeline that makes fragments is no business of a source.
+    from proxy.sql.plan import Fragment
 
 # How often idle connections are looked after; also the longest that an idle, dead server goes
 # unnoticed.
@@ -56,6 +68,7 @@ class PostgresSource:
         self._retry_at = 0.0
         self._first_address = 0
         self._keeper: asyncio.Task[None] | None = None
+        self._born = born_settings(options)
         self._pool = Pool(self._connect, options.pool, _now)
 
     def __repr__(self) -> str:
@@ -110,6 +123,19 @@ class PostgresSource:
         checked = checked_pins(pins, self._options)
         backend = await self._pool.acquire(principal)
         return PostgresConnection(backend, checked, self._take_back)
+
+    def dispatch(
+        self, order: Order, receiver: Answered, *, principal: Hashable = None
+    ) -> PostgresDispatch | None:
+        """See express.ExpressSource."""
+        assert isinstance(order, PostgresOrder), "made by `order`"
+        return dispatch(self._pool, order, receiver, self._take_back, principal)
+
+    def order(
+        self, fragment: Fragment, pins: Mapping[str, str], result_formats: tuple[int, ...]
+    ) -> PostgresOrder | None:
+        """See express.ExpressSource."""
+        return order_of(fragment, checked_pins(pins, self._options), self._born, result_formats)
 
     def _take_back(self, backend: PostgresBackend, is_clean: bool) -> None:
         # INVARIANT I12, asserted a second time where it matters: not clean, not pooled.

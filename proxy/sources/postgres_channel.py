@@ -11,6 +11,9 @@ stops the server; below `QUEUE_BYTES_LOW` reading goes on. What fails, fails onc
 transport is aborted, messages that arrived before are still handed over, then every read raises the
 same fault. A peer is never trusted to end: each wait has a limit (the number of messages sent
 unasked has one in `proxy/wire`).
+
+The express way: a `receiver` is offered the bytes of each read as they came, and takes them whole
+or not at all; what it does not take goes the usual way.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import cast
+from typing import Protocol, cast
 
 from proxy.faults import SourceFault
 from proxy.sources.condition import lost
@@ -44,6 +47,18 @@ Message = BackendMessage | RowBatch | CopyBatch
 _BATCHES = (RowBatch, CopyBatch)
 
 
+class Receiver(Protocol):
+    """Who waits for one answer without a task of its own."""
+
+    def received(self, data: bytes) -> bool:
+        """The first bytes of the answer. False: not taken; they are read in the usual way."""
+        ...
+
+    def lost(self) -> None:
+        """The connection is gone; nothing was received."""
+        ...
+
+
 class Channel(asyncio.Protocol):
     """`observe_parameter(name, value)` returns False for a report that must not be: the channel
     then breaks.
@@ -60,6 +75,7 @@ class Channel(asyncio.Protocol):
         self._failure: SourceFault | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.observe_parameter: Callable[[str, str], bool] = lambda name, value: True
+        self.receiver: Receiver | None = None
 
     def __repr__(self) -> str:
         state = "open" if self.is_open else "closed"
@@ -74,6 +90,18 @@ class Channel(asyncio.Protocol):
         """Messages that wait to be read; on an idle connection any is an anomaly."""
         return len(self._queue)
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether the peer takes what it is sent."""
+        return self._writable is None and self._failure is None
+
+    def count_rows(self, data: bytes, position: int) -> tuple[int, int]:
+        """Rows of the expected width from `position` on: their number and where they end.
+
+        Raises ProtocolViolation.
+        """
+        return self._wire.row_run(data, position)
+
     def expect_columns(self, columns: int | None) -> None:
         """Rows received from now on must have so many columns; None for any number."""
         self._wire.expected_columns = columns
@@ -86,6 +114,8 @@ class Channel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._failure is not None:
+            return
+        if self.receiver is not None and self.receiver.received(data):
             return
         try:
             messages = self._wire.receive_data(data)
@@ -109,6 +139,8 @@ class Channel(asyncio.Protocol):
         self._transport = None
         self._wake_reader()
         self._wake_writer()
+        if self.receiver is not None:
+            self.receiver.lost()
         if not self._closed.done():
             self._closed.set_result(None)
 

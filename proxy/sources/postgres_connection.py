@@ -173,9 +173,9 @@ class PostgresConnection:
         is_synced, step = way_to_run(
             conversation, opened.portal, row_max, is_wrapped=self._is_wrapped
         )
-        end = SYNC if is_synced else FLUSH
         self._portals.pop(portal, None)
-        conversation.send(opened.payload + Execute(portal, step).encode() + end)
+        run = Execute(portal, step).encode() + (SYNC if is_synced else FLUSH)
+        conversation.send(opened.payload + run)
         stream = await self._open_stream(opened, row_max=row_max, is_synced=is_synced)
         try:
             opened.demand_types(fragment)
@@ -183,6 +183,10 @@ class PostgresConnection:
             await stream.aclose()
             raise
         return stream
+
+    async def join(self, opened: Opening) -> PostgresRowStream:
+        """The stream of what was sent on this backend before it was handed to us."""
+        return await self._open_stream(opened, row_max=0, is_synced=True)
 
     async def open_portal(
         self,
@@ -240,8 +244,7 @@ class PostgresConnection:
         if known is None or is_gone or not self.is_usable:
             return
         is_synced = not conversation.is_held
-        end = SYNC if is_synced else FLUSH
-        conversation.send(Close(PORTAL, portal).encode() + end)
+        conversation.send(Close(PORTAL, portal).encode() + (SYNC if is_synced else FLUSH))
         await self._absorb()
         await self._expect(CloseComplete)
         if is_synced:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from proxy.faults import SourceFault
 from proxy.sources.condition import edit_error
-from proxy.sources.postgres_channel import Channel, Message
+from proxy.sources.postgres_channel import Channel, Message, Receiver
 from proxy.sources.postgres_command import Command
 from proxy.sources.postgres_pins import ParameterWatch
 from proxy.wire.backend import (
@@ -103,6 +103,19 @@ class Conversation:
         self.is_owed = True
         self.work_number += 1
         self.channel.write(payload)
+
+    def express(self, payload: bytes, receiver: Receiver) -> None:
+        """Send one whole extended query; `receiver` gets the bytes that come. See `Channel`."""
+        self.is_owed = True
+        self.work_number += 1
+        self.channel.receiver = receiver
+        self.channel.write(payload)
+
+    def express_ended(self, *, is_answered: bool) -> None:
+        """The answer came whole and ended in "idle"; or others read on from its first byte."""
+        self.channel.receiver = None
+        if is_answered:
+            self.is_owed = False
 
     async def drain(self) -> None:
         """Wait until the server takes what was sent."""

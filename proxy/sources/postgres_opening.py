@@ -15,6 +15,7 @@ from proxy.faults import InternalFault, LimitFault, SourceFault
 from proxy.sources.base import TEXT_FORMAT, Arguments
 from proxy.sources.postgres_backend import PostgresBackend
 from proxy.sources.postgres_portal import Portal
+from proxy.sources.postgres_statement import Statement
 from proxy.wire.backend import (
     BackendMessage,
     BindComplete,
@@ -75,6 +76,19 @@ class Opening:
         self.payload = b"".join(parts)
         self._backend = backend
 
+    @classmethod
+    def under_way(cls, backend: PostgresBackend, statement: Statement) -> Opening:
+        """The same for a portal without limits that was bound and run already: what is left to
+        read are the answers to Bind and Execute."""
+        opened = cls.__new__(cls)
+        opened.result_formats = statement.described_formats or ()
+        opened.is_described = False
+        opened.portal = Portal("", statement, statement.described)
+        opened.answers = [BindComplete]
+        opened.payload = b""
+        opened._backend = backend
+        return opened
+
     def demand_types(self, fragment: Fragment) -> None:
         """The client was told other types than these: never new ones silently (pitfall 24).
 
@@ -90,6 +104,7 @@ class Opening:
         ):
             self._backend.statements.forget(portal.statement)
             raise SourceFault("cached plan must not change result type", sqlstate="0A000")
+        portal.statement.accepted_oids = wanted
 
 
 def _parameters(

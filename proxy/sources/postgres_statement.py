@@ -29,6 +29,8 @@ class Statement:
     is_parsed: bool = False
     described: RowDescription | None = None
     described_formats: tuple[int, ...] | None = field(default=None)
+    accepted_oids: tuple[int, ...] | None = None
+    """The result types that its description was last compared with, and met."""
 
     def knows_description(self, formats: tuple[int, ...]) -> bool:
         """True when a Describe would tell nothing new."""
@@ -66,6 +68,13 @@ class StatementCache:
         self._count += 1
         statement = Statement(key, f"s{self._count}")
         self._statements[key] = statement
+        return statement
+
+    def peek(self, key: StatementKey) -> Statement | None:
+        """The statement for the key, if it is known; it counts as used."""
+        statement = self._statements.get(key)
+        if statement is not None:
+            self._statements.move_to_end(key)
         return statement
 
     def names_to_close(self) -> list[str]:

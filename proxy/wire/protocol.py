@@ -75,6 +75,11 @@ class ServerProtocol:
         """Bytes received and not yet returned as messages: the measure for back-pressure."""
         return len(self._buffer)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether a session's next bytes would begin a message that is read, not skipped."""
+        return self._rules.phase is Phase.SESSION and not len(self._buffer)
+
     def receive_data(self, data: bytes) -> None:
         """Store bytes from the client.
 
@@ -258,7 +263,7 @@ class ClientProtocol:
                 self._needed = 1 + length
                 break
             if message_type == _DATA_ROW:
-                count, end = self._row_run(data, position)
+                count, end = self.row_run(data, position)
                 messages.append(RowBatch(count, data[position:end]))
             elif message_type == _COPY_DATA:
                 count, end = self._copy_run(data, position)
@@ -272,8 +277,9 @@ class ClientProtocol:
             self._partial += data[position:] if position else data
         return messages
 
-    def _row_run(self, data: bytes, position: int) -> tuple[int, int]:
-        """Walk whole DataRow frames from `position`: return their number and where they end."""
+    def row_run(self, data: bytes, position: int) -> tuple[int, int]:
+        """Walk whole DataRow frames from `position`, where there must be one: return their number
+        and where they end. Raises ProtocolViolation."""
         unpack = _ROW_HEADER.unpack_from
         limit = self._message_bytes_max
         expected = self.expected_columns

@@ -63,3 +63,15 @@ def test_an_outcome_counts_everywhere() -> None:
 def test_an_unknown_name_cannot_be_counted_by_mistake() -> None:
     with pytest.raises(AttributeError):
         Counters().typo = 1  # type: ignore[attr-defined]
+
+
+def test_a_flown_statement_counts_as_any_other() -> None:
+    flown, usual = Counters(), Counters()
+    flown.flown(3, 120, (0.1, 2.0, 2.1))
+    spent = {"parse": 0.0, "decide": 0.1, "source": 2.0, "relay": 0.0, "total": 2.1}
+    usual.finished(SqlOutcome(rows=3, bytes=120, duration_ms=spent))
+    assert flown.ended == usual.ended
+    assert (flown.rows, flown.bytes) == (usual.rows, usual.bytes)
+    for phase, histogram in usual.latencies.items():
+        assert flown.latencies[phase].counts == histogram.counts
+        assert flown.latencies[phase].seconds == histogram.seconds

@@ -3,6 +3,7 @@
     events   what is recorded           redact   literals out of SQL text
     frame    bytes of one record        segment  files of one process, and its head file
     disk     the system calls           appender one writer: append, sync, rotate, recover
+    form     records encoded once
     log      AuditLog, the async front  verify   is it intact      query   who saw what
 
 It must not know SQL trees, policies or sockets. Import from here; the modules are its inside.
@@ -27,8 +28,10 @@ from proxy.runtime.audit.events import (
     SessionOpened,
     SqlIntent,
     SqlOutcome,
+    clear_text,
 )
-from proxy.runtime.audit.log import AuditFault, AuditLog, Mode
+from proxy.runtime.audit.form import Form, Slot, as_json
+from proxy.runtime.audit.log import AuditFault, AuditLog, Mode, Then
 from proxy.runtime.audit.query import Denial, Record, Sighting, denied, follow, records, who_saw
 from proxy.runtime.audit.redact import redact
 from proxy.runtime.audit.verify import Anchor, Problem, ProcessReport, Report, verify
@@ -39,6 +42,7 @@ __all__ = [
     "AuditLog",
     "Denial",
     "Event",
+    "Form",
     "LoginChange",
     "Mode",
     "Principal",
@@ -53,8 +57,12 @@ __all__ = [
     "SessionClosed",
     "SessionOpened",
     "Sighting",
+    "Slot",
     "SqlIntent",
     "SqlOutcome",
+    "Then",
+    "as_json",
+    "clear_text",
     "denied",
     "follow",
     "records",

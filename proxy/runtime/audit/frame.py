@@ -116,9 +116,7 @@ def genesis(process_id: bytes) -> bytes:
 
 def chain(previous: bytes, payload: bytes) -> bytes:
     """The hash of a record whose predecessor has the hash `previous`."""
-    digest = hashlib.sha256(previous)
-    digest.update(payload)
-    return digest.digest()
+    return hashlib.sha256(previous + payload).digest()
 
 
 def encode_record(previous: bytes, payload: bytes) -> tuple[bytes, bytes]:
@@ -127,7 +125,7 @@ def encode_record(previous: bytes, payload: bytes) -> tuple[bytes, bytes]:
         raise ValueError(f"audit payload of {len(payload)} bytes, limit {PAYLOAD_BYTES_MAX}")
     digest = chain(previous, payload)
     length = _LENGTH.pack(len(payload))
-    crc = zlib.crc32(payload, zlib.crc32(digest, zlib.crc32(length)))
+    crc = zlib.crc32(payload, zlib.crc32(length + digest))
     return _RECORD.pack(len(payload), crc, digest) + payload, digest
 
 

@@ -7,6 +7,10 @@ This file must not know file formats. Two modes of one promise (INVARIANT I6):
     fast    a call returns when its record is in the kernel; a sync follows within 50 ms. A crash of
             this process loses nothing, a crash of the machine at most that.
 
+`post` is for who cannot wait: the record is written together with all others of this turn of the
+event loop, and `then` is called once it is where the mode wants it. An outcome that was posted and
+whose turn a crash cuts short is lost like one that never came about: its intent stands.
+
 Theory of operation. `healthy` until a system call fails, then `failed`: intents, refusals and
 openings are refused with an AuditFault (I5) while a probe tries every `PROBE_SECONDS`; what has
 already happened (outcomes, closings) is kept in memory, up to a limit, and written first when the
@@ -23,6 +27,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
@@ -31,7 +36,7 @@ import structlog
 from proxy.faults import Fault
 from proxy.runtime.audit.appender import Appender, encode
 from proxy.runtime.audit.disk import Disk
-from proxy.runtime.audit.events import Event, Recovery, clear_text, redacted_text
+from proxy.runtime.audit.events import Event, Recovery, TextForm, clear_text, redacted_text
 from proxy.runtime.audit.frame import HEADER_BYTES
 from proxy.runtime.tasks import spawn
 
@@ -53,6 +58,9 @@ UNSYNCED_BYTES_MAX = 64 * 1024 * 1024
 
 _DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
+Then = Callable[[int, "AuditFault | None"], None]
+"""Called with the record's number, or with 0 and why there is none."""
+
 _logger = structlog.get_logger("audit")
 _Result = TypeVar("_Result")
 
@@ -68,6 +76,12 @@ class _Waiting:
     payload: bytes
     acknowledged: asyncio.Future[int]
     must_survive: bool
+
+
+@dataclass(slots=True)
+class _Posted:
+    payload: bytes
+    then: Then | None
 
 
 class AuditLog:
@@ -95,6 +109,7 @@ class AuditLog:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit")
         self._waiting: deque[_Waiting] = deque()
         self._deferred: deque[bytes] = deque()
+        self._posted: list[_Posted] = []
         self._dropped = 0
         self._failure: OSError | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -185,10 +200,63 @@ class AuditLog:
         """Record anything else: sessions, reloads. `must_survive` for what has already happened."""
         return await self._write(event, must_survive=must_survive)
 
+    @property
+    def text_form(self) -> TextForm:
+        """How texts go into records here: clear or redacted."""
+        return self._text
+
+    def post(self, payload: bytes, then: Then | None) -> None:
+        """Record `payload` (of a `Form`) with what else this turn of the loop brings.
+
+        `then` None is for what has already happened: such a record is kept when the disk fails.
+        """
+        if not self._posted:
+            asyncio.get_running_loop().call_soon(self._write_posted)
+        self._posted.append(_Posted(payload, then))
+
+    def _write_posted(self) -> None:
+        posted, self._posted = self._posted, []
+        if not posted:
+            return
+        if self._is_closed or self._failure is not None:
+            self._turn_down(posted)
+        elif self._mode == "strict":
+            self._join_batch(posted)
+        else:
+            try:
+                first = self._append([item.payload for item in posted])
+            except OSError as error:
+                self._fail(error)
+                self._turn_down(posted)
+                return
+            for number, item in enumerate(posted, first):
+                if item.then is not None:
+                    item.then(number, None)
+
+    def _turn_down(self, posted: list[_Posted]) -> None:
+        for item in posted:
+            try:
+                if not self._is_closed:
+                    self._refuse_or_defer(item.payload, item.then is None)
+                elif item.then is not None:
+                    raise AuditFault("audit log is closed")
+            except AuditFault as fault:
+                assert item.then is not None, "what has happened is never refused"
+                item.then(0, fault)
+
+    def _join_batch(self, posted: list[_Posted]) -> None:
+        for item in posted:
+            then = item.then
+            acknowledged = asyncio.get_running_loop().create_future()
+            if then is not None:
+                acknowledged.add_done_callback(partial(_told, then))
+            self._enqueue(_Waiting(item.payload, acknowledged, then is None))
+
     async def close(self) -> None:
         """Write and sync what is left, release the directory. Safe to call twice."""
         if self._is_closed:
             return
+        self._write_posted()
         self._is_closed = True
         for task in (self._committing, self._syncing):
             if task is not None:
@@ -212,6 +280,8 @@ class AuditLog:
     async def _write(
         self, event: Event, *, must_survive: bool, intent_id: int | None = None
     ) -> int:
+        # Records keep their order: what was posted before this one goes before it.
+        self._write_posted()
         payload = event.payload(self._clock(), self._text)
         if intent_id is not None:
             payload["unmapped"]["intent"] = intent_id
@@ -240,12 +310,16 @@ class AuditLog:
     def _write_through(self, payload: bytes, must_survive: bool) -> int:
         """`fast`: write(2) on the loop's own thread; a hop to another costs more than the call."""
         try:
-            if self._appender.unsynced_bytes > UNSYNCED_BYTES_MAX:
-                raise OSError(errno.EIO, "audit log: the device does not keep up")
-            sequence = self._appender.append([payload])
+            return self._append([payload])
         except OSError as error:
             self._fail(error)
             return self._refuse_or_defer(payload, must_survive)
+
+    def _append(self, payloads: list[bytes]) -> int:
+        """Write now, and have it synced soon. Raises OSError."""
+        if self._appender.unsynced_bytes > UNSYNCED_BYTES_MAX:
+            raise OSError(errno.EIO, "audit log: the device does not keep up")
+        sequence = self._appender.append(payloads)
         if self._syncing is None:
             self._syncing = spawn(self._sync_soon(), "audit sync")
         return sequence
@@ -268,10 +342,13 @@ class AuditLog:
         if len(self._waiting) >= WAITING_RECORDS_MAX and not must_survive:
             raise AuditFault("audit log has too many records waiting for the disk")
         waiting = _Waiting(payload, asyncio.get_running_loop().create_future(), must_survive)
+        self._enqueue(waiting)
+        return await waiting.acknowledged
+
+    def _enqueue(self, waiting: _Waiting) -> None:
         self._waiting.append(waiting)
         if self._committing is None:
             self._committing = spawn(self._commit_all(), "audit commit")
-        return await waiting.acknowledged
 
     async def _commit_all(self) -> None:
         try:
@@ -402,6 +479,15 @@ class AuditLog:
         except OSError:
             self._appender.forget_unsynced()
             raise
+
+
+def _told(then: Then, acknowledged: asyncio.Future[int]) -> None:
+    try:
+        number = acknowledged.result()
+    except AuditFault as fault:
+        then(0, fault)
+    else:
+        then(number, None)
 
 
 def _fault(error: OSError) -> AuditFault:

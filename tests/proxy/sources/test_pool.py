@@ -294,3 +294,89 @@ async def test_a_storm_keeps_the_bound() -> None:
 def test_senseless_limits_are_refused(limits: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="at least"):
         PoolLimits(*limits)
+
+
+# Those who do not await
+
+
+async def test_taking_now_waits_for_nothing() -> None:
+    world = World()
+    assert world.pool.take_now() is None, "none is open, and none is opened for it"
+    thing = await world.pool.acquire()
+    world.pool.put_back(thing)
+    assert world.pool.take_now() is thing
+    assert world.pool.take_now() is None
+    world.pool.put_back(thing)
+    world.pool.close()
+    assert world.pool.take_now() is None
+
+
+async def test_taking_now_overtakes_nobody() -> None:
+    world = World()
+    first, second = await world.pool.acquire(), await world.pool.acquire()
+    (waiting,) = await soon(world.pool.acquire())
+    world.pool.put_back(first)
+    assert world.pool.take_now() is None
+    assert await waiting is first
+    world.pool.put_back(second)
+    assert world.pool.take_now() is second
+
+
+async def test_who_queues_up_is_served_in_turn() -> None:
+    world = World()
+    assert world.pool.queue_up() is None, "the pool can grow: no need to wait"
+    first, _ = await world.pool.acquire(), await world.pool.acquire()
+    early = world.pool.queue_up()
+    (late,) = await soon(world.pool.acquire())
+    assert early is not None
+    world.pool.put_back(first)
+    assert early.result() is first
+    world.pool.put_back(first)
+    assert await late is first
+
+
+async def test_the_queue_is_bounded_for_all() -> None:
+    world = World()
+    await world.pool.acquire()
+    await world.pool.acquire()
+    assert all(world.pool.queue_up() is not None for _ in range(3))
+    assert world.pool.queue_up() is None
+
+
+async def test_who_leaves_passes_on_what_it_was_given() -> None:
+    world = World()
+    first, second = await world.pool.acquire(), await world.pool.acquire()
+    gone, next_one = world.pool.queue_up(), world.pool.queue_up()
+    assert gone is not None
+    assert next_one is not None
+    world.pool.put_back(first)
+    world.pool.leave(gone)
+    assert next_one.result() is first
+    waiting = world.pool.queue_up()
+    assert waiting is not None
+    world.pool.leave(waiting)
+    assert world.pool.waiting == 0
+    # Given leave to open one, it gives the place back.
+    opener, heir = world.pool.queue_up(), world.pool.queue_up()
+    assert opener is not None
+    assert heir is not None
+    world.pool.drop(second)
+    assert opener.result() is None
+    world.pool.leave(opener)
+    assert heir.result() is None
+
+
+async def test_a_queue_that_takes_too_long_is_overdue() -> None:
+    world = World()
+    await world.pool.acquire()
+    await world.pool.acquire()
+    waiter = world.pool.queue_up()
+    assert waiter is not None
+    world.now = 1.9
+    assert world.pool.overdue(waiter) is None
+    world.now = 2.1
+    fault = world.pool.overdue(waiter)
+    assert isinstance(fault, LimitFault)
+    assert fault.sqlstate == "53300"
+    world.pool.leave(waiter)
+    assert world.pool.overdue(waiter) is None
