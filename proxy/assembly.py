@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncpg
 
+from proxy.extensions import schemas, trusted_extensions
 from proxy.limits import SessionLimits
 from proxy.runtime import config
 from proxy.runtime.credential import PasswordSource
@@ -42,7 +43,9 @@ def session_limits(configuration: config.Configuration) -> SessionLimits:
     )
 
 
-def source_options(source: config.Source) -> PostgresOptions:
+def source_options(
+    source: config.Source, extension_schemas: tuple[str, ...] = ()
+) -> PostgresOptions:
     """How to reach one source. Raises ValueError for values that do not go together."""
     return PostgresOptions(
         name=source.name,
@@ -65,6 +68,7 @@ def source_options(source: config.Source) -> PostgresOptions:
         ),
         statement_timeout_ms=source.statement_ms_max,
         connect_seconds_max=source.connect_ms_max / 1000,
+        extension_schemas=extension_schemas,
     )
 
 
@@ -106,4 +110,5 @@ async def introspection_connection(options: PostgresOptions) -> asyncpg.Connecti
 
 def sources(configuration: config.Configuration) -> dict[str, PostgresSource]:
     """The sources by name, not started. Raises OSError, ssl.SSLError, ValueError."""
-    return {one.name: PostgresSource(source_options(one)) for one in configuration.sources}
+    found = schemas(trusted_extensions(configuration))
+    return {one.name: PostgresSource(source_options(one, found)) for one in configuration.sources}

@@ -360,7 +360,7 @@ class PolicyDecider:
         return estate.catalogs[0].source
 
     def _facts(self, session: Session, catalog: ClassCatalog) -> SessionFacts:
-        existing = {schema for schema, _ in catalog.relations}
+        existing = catalog.schemas
         path = tuple(name for name in session.settings.search_path() if name in existing)
         return SessionFacts(
             user=session.identity.subject,

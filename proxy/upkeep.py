@@ -167,7 +167,9 @@ class Upkeep:
         for name, read in self._read.items():
             try:
                 self._catalogs[name] = await read()
-            except (OSError, CatalogError) as error:
+            except CatalogError as error:  # its text is for the operator
+                _logger.warning("schema not read", source=name, reason=str(error))
+            except OSError as error:
                 _logger.warning("schema not read", source=name, reason=type(error).__name__)
 
     def _in_order(self) -> tuple[SourceCatalog, ...]:

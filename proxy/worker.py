@@ -18,11 +18,13 @@ import structlog
 
 from proxy import assembly, reception_desk
 from proxy.cancel import CancelDesk
+from proxy.catalog.extension import TrustedExtension
 from proxy.catalog.introspect import introspect
 from proxy.catalog.shadow import RunningCluster, Shadow
 from proxy.catalog.virtual import CatalogError, SourceCatalog
 from proxy.counters import Counters
 from proxy.decider import PolicyDecider
+from proxy.extensions import allow, trusted_extensions
 from proxy.faults import Fault
 from proxy.gate import Gate
 from proxy.handshake import Reception
@@ -92,6 +94,7 @@ async def opened(
     Raises StartRefused, AuditFault, OSError, ssl.SSLError.
     """
     counters = Counters()
+    allow(trusted_extensions(configuration))
     async with AsyncExitStack() as stack:
         audit = await AuditLog.open(
             configuration.audit.directory,
@@ -160,7 +163,9 @@ async def _kept_up(
     counters: Counters,
 ) -> Upkeep:
     readers = {
-        source.name: SchemaReader(source.name, assembly.source_options(source))
+        source.name: SchemaReader(
+            source.name, assembly.source_options(source), trusted_extensions(configuration)
+        )
         for source in configuration.sources
     }
     journal = None if state is None else PolicyJournal(state, configuration.policies)
@@ -188,12 +193,13 @@ class SchemaReader:
 
     name: str
     options: PostgresOptions
+    extensions: tuple[TrustedExtension, ...] = ()
 
     async def __call__(self) -> SourceCatalog:
         try:
             connection = await assembly.introspection_connection(self.options)
             try:
-                return await introspect(connection, self.name)
+                return await introspect(connection, self.name, extensions=self.extensions)
             finally:
                 await connection.close()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, CredentialError) as error:

@@ -197,19 +197,17 @@ async def _define(cluster: ClusterAddress, database: str, catalog: ClassCatalog)
     try:
         rows = await connection.fetch("SELECT name FROM pg_available_extensions()")
         steps = definition(catalog, {row["name"] for row in rows})
-        async with connection.transaction():
-            await _execute_all(connection, steps.objects)
-            await _restrict_extensions(connection)
-        await _renumber(connection)
     finally:
         await connection.close()
-    connection = await cluster.connect(database)
-    try:
-        async with connection.transaction():
-            await _execute_all(connection, steps.dependents)
-        await _renumber(connection)
-    finally:
-        await connection.close()
+    for step in filter(None, (steps.types, steps.objects, steps.dependents)):
+        connection = await cluster.connect(database)
+        try:
+            async with connection.transaction():
+                await _execute_all(connection, step)
+                await _restrict_extensions(connection)
+            await _renumber(connection)
+        finally:
+            await connection.close()
 
 
 async def _execute_all(connection: asyncpg.Connection, statements: Sequence[str]) -> None:

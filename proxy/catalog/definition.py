@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from proxy.catalog.stand_in import stand_in_types, stand_ins
 from proxy.catalog.virtual import (
     CatalogError,
     ClassCatalog,
@@ -55,27 +56,33 @@ class Definition:
     """Statements that build a class in a database made from the bare template, in order.
 
     Between `objects` and `dependents` the objects get their lasting numbers: a view holds the OIDs
-    of the types that it names inside a stored expression.
+    of the types that it names inside a stored expression. `types`, if there are any, get theirs
+    even earlier: operators and casts over them could not follow.
     """
 
     objects: tuple[str, ...]
     dependents: tuple[str, ...]
+    types: tuple[str, ...] = ()
 
 
 def definition(catalog: ClassCatalog, extensions: Collection[str] = ()) -> Definition:
     """How to build `catalog`.
 
     `extensions` are those that the shadow's own installation can create: types of any other become
-    stand-ins. Everything is granted to PUBLIC: only the class's own role may connect. Raises
-    CatalogError when two sources define one type differently.
+    stand-ins. So does a trusted extension without a review, for it may hold what is not listed.
+    Everything is granted to PUBLIC: only the class's own role may connect. Raises CatalogError when
+    two sources define one type differently.
     """
     types = _merged_types(catalog)
-    stand_ins = {
+    extensions = set(extensions) - {one.name for one in catalog.extensions if not one.is_reviewed}
+    missing = [one for one in catalog.extensions if one.name not in extensions]
+    own = {(one.schema, kind.name) for one in missing for kind in one.types}
+    plain = {
         oid
         for oid, kind in types.items()
         if kind.kind not in "edc" and (kind.extension is None or kind.extension not in extensions)
     }
-    stand_in_names = {(types[oid].schema, types[oid].name) for oid in stand_ins}
+    stand_in_names = {(types[oid].schema, types[oid].name) for oid in plain}
     relations = list(catalog.relations.values())
     namers = {
         source: _Namer(own_types, stand_in_names) for source, own_types in catalog.types.items()
@@ -85,9 +92,12 @@ def definition(catalog: ClassCatalog, extensions: Collection[str] = ()) -> Defin
         namer = namers.get(relation.relation.source) or _Namer({}, stand_in_names)
         return _relation(relation, namer)
 
-    objects = list(_schemas(catalog, types.values()))
-    objects += _extensions(types.values(), extensions)
-    objects += _types(types, stand_ins, extensions)
+    before = list(_schemas(catalog, types.values()))
+    before += _extensions(types.values(), extensions)
+    before += (text for one in missing for text in stand_in_types(one))
+    others = {oid: kind for oid, kind in types.items() if (kind.schema, kind.name) not in own}
+    before += _types(others, plain, extensions)
+    objects = [text for one in missing for text in stand_ins(one)]
     if any(relation.relation.kind == "f" for relation in relations):
         objects.append("CREATE FOREIGN DATA WRAPPER remote")
         objects.append(f"CREATE SERVER {FOREIGN_SERVER} FOREIGN DATA WRAPPER remote")
@@ -97,11 +107,13 @@ def definition(catalog: ClassCatalog, extensions: Collection[str] = ()) -> Defin
     dependents = [made(relation) for relation in relations if _is_view(relation)]
     for relation in relations:
         dependents += _comments(relation)
-    for schema in sorted({relation.schema for relation in relations} | {"public"}):
+    for schema in sorted(catalog.schemas | {"public"}):
         name = quote_identifier(schema)
         dependents.append(f"GRANT USAGE ON SCHEMA {name} TO PUBLIC")
         dependents.append(f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO PUBLIC")
-    return Definition(tuple(objects), tuple(dependents))
+    if not missing:
+        return Definition((*before, *objects), tuple(dependents))
+    return Definition(tuple(objects), tuple(dependents), tuple(before))
 
 
 def _is_view(relation: VisibleRelation) -> bool:
@@ -130,7 +142,7 @@ def _merged_types(catalog: ClassCatalog) -> dict[int, TypeDefinition]:
 
 
 def _schemas(catalog: ClassCatalog, types: Iterable[TypeDefinition]) -> Iterator[str]:
-    names = {schema for schema, _ in catalog.relations} | {found.schema for found in types}
+    names = catalog.schemas | {found.schema for found in types}
     for name in sorted(names):
         if name != "public":
             yield f"CREATE SCHEMA {quote_identifier(name)}"

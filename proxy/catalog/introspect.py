@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg
 from buildpg import Func, Not, S, V, funcs, render
 
+from proxy.catalog.extension import TrustedExtension
+from proxy.catalog.introspect_extension import introspect_extensions
 from proxy.catalog.virtual import (
     CatalogError,
     Column,
@@ -125,9 +127,13 @@ FROM pg_catalog.pg_namespace n WHERE n.nspname = ANY(:names)
 
 
 async def introspect(
-    connection: asyncpg.Connection, source: str, schemas: Sequence[str] | None = None
+    connection: asyncpg.Connection,
+    source: str,
+    schemas: Sequence[str] | None = None,
+    extensions: Sequence[TrustedExtension] = (),
 ) -> SourceCatalog:
     """Everything of `source` outside the system schemas; `schemas` narrows it to those.
+    `extensions` are those that the operator trusts.
 
     Raises CatalogError for a server older than 14 or newer than 18, or with more than
     RELATIONS_MAX relations; asyncpg's own errors when the connection fails.
@@ -150,13 +156,17 @@ async def introspect(
         types = await _fetch(connection, _TYPES)
         names = sorted({row["schema"] for row in relations})
         comments = await _fetch(connection, _SCHEMAS, names=names)
+        trusted = await introspect_extensions(connection, source, extensions) if extensions else ()
     made = _relations(source, relations, columns, keys)
     return SourceCatalog(
         source=source,
         server_version=version,
         relations={relation.key: relation for relation in made},
-        types=_used_types({row["oid"]: _type(row) for row in types}, made),
+        types=_used_types(
+            {row["oid"]: _type(row) for row in types}, made, {one.name for one in trusted}
+        ),
         schema_comments={row["name"]: row["comment"] for row in comments},
+        extensions=trusted,
     )
 
 
@@ -294,11 +304,13 @@ def _type(row: Mapping[str, Any]) -> TypeDefinition:
 
 
 def _used_types(
-    types: Mapping[int, TypeDefinition], relations: Iterable[Relation]
+    types: Mapping[int, TypeDefinition], relations: Iterable[Relation], trusted: Collection[str]
 ) -> dict[int, TypeDefinition]:
-    """The types that columns use, and those inside: a source may define thousands of others."""
+    """The types that columns use, and those inside, and those of trusted extensions: a source may
+    define thousands of others."""
     by_array = {definition.array_oid: oid for oid, definition in types.items()}
     pending = {column.type_oid for relation in relations for column in relation.columns}
+    pending |= {oid for oid, found in types.items() if found.extension in trusted}
     used: dict[int, TypeDefinition] = {}
     while pending:
         oid = pending.pop()

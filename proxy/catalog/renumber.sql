@@ -93,7 +93,8 @@ BEGIN
     DELETE FROM pg_catalog.pgv_number WHERE new = old;
     ANALYZE pg_catalog.pgv_number;
 
-    -- Who refers to them.
+    -- Who refers to them. Numbers are compared as oid with oid: to find an operator for regclass
+    -- Postgres looks at every `=`, an extension's included, whose types are being renumbered.
     FOR reference IN
         SELECT k.fktable, k.fkcols[1] AS name, k.pktable, k.is_array, a.atttypid
         FROM pg_get_catalog_foreign_keys() k
@@ -104,46 +105,46 @@ BEGIN
         IF NOT reference.is_array THEN
             EXECUTE format(
                 'UPDATE %1$s f SET %2$I = n.new FROM pg_catalog.pgv_number n
-                 WHERE n.class = %3$L::regclass AND f.%2$I = n.old',
+                 WHERE n.class::oid = %3$L::regclass::oid AND f.%2$I::oid = n.old',
                 reference.fktable, reference.name, reference.pktable);
             CONTINUE;
         END IF;
-        vector := CASE WHEN reference.atttypid = 'oidvector'::regtype
+        vector := CASE WHEN reference.atttypid = 'oidvector'::regtype::oid
             THEN 'string_agg(coalesce(n.new, u.one)::text, '' '' ORDER BY u.place)::oidvector'
             ELSE 'array_agg(coalesce(n.new, u.one) ORDER BY u.place)' END;
         EXECUTE format(
             'UPDATE %1$s f SET %2$I = (
                  SELECT %4$s FROM unnest(f.%2$I) WITH ORDINALITY u(one, place)
-                 LEFT JOIN pg_catalog.pgv_number n ON n.class = %3$L::regclass AND n.old = u.one)
+                 LEFT JOIN pg_catalog.pgv_number n ON n.class::oid = %3$L::regclass::oid AND n.old = u.one::oid)
              WHERE EXISTS (SELECT FROM unnest(f.%2$I) u(one) JOIN pg_catalog.pgv_number n
-                           ON n.class = %3$L::regclass AND n.old = u.one)',
+                           ON n.class::oid = %3$L::regclass::oid AND n.old = u.one::oid)',
             reference.fktable, reference.name, reference.pktable, vector);
     END LOOP;
     UPDATE pg_depend d SET objid = n.new FROM pg_catalog.pgv_number n
-        WHERE d.classid = n.class AND d.objid = n.old;
+        WHERE d.classid = n.class::oid AND d.objid = n.old;
     UPDATE pg_depend d SET refobjid = n.new FROM pg_catalog.pgv_number n
-        WHERE d.refclassid = n.class AND d.refobjid = n.old;
+        WHERE d.refclassid = n.class::oid AND d.refobjid = n.old;
     UPDATE pg_shdepend d SET objid = n.new FROM pg_catalog.pgv_number n
-        WHERE d.classid = n.class AND d.objid = n.old
+        WHERE d.classid = n.class::oid AND d.objid = n.old
           AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_catalog);
     UPDATE pg_description d SET objoid = n.new FROM pg_catalog.pgv_number n
-        WHERE d.classoid = n.class AND d.objoid = n.old;
+        WHERE d.classoid = n.class::oid AND d.objoid = n.old;
     UPDATE pg_init_privs d SET objoid = n.new FROM pg_catalog.pgv_number n
-        WHERE d.classoid = n.class AND d.objoid = n.old;
+        WHERE d.classoid = n.class::oid AND d.objoid = n.old;
 
     -- Themselves, and names that hold a number.
     FOR catalog IN SELECT DISTINCT class FROM pg_catalog.pgv_number LOOP
         EXECUTE format('UPDATE %1$s o SET oid = n.new FROM pg_catalog.pgv_number n
-                        WHERE n.class = %1$L::regclass AND o.oid = n.old', catalog);
+                        WHERE n.class::oid = %1$L::regclass::oid AND o.oid = n.old', catalog);
     END LOOP;
     -- As a fresh relation has it; transactions that went before are other classes' business.
     UPDATE pg_class c SET relfrozenxid = s.relfrozenxid, relminmxid = s.relminmxid
         FROM pg_class s
-        WHERE s.oid = 'pg_class'::regclass AND c.oid >= 16384 AND c.relfrozenxid <> '0'
+        WHERE s.oid = 'pg_class'::regclass::oid AND c.oid >= 16384 AND c.relfrozenxid <> '0'
           AND c.relfrozenxid <> s.relfrozenxid;
     UPDATE pg_class c SET relfilenode = c.oid
         FROM pg_catalog.pgv_number n
-        WHERE n.class = 'pg_class'::regclass AND n.new = c.oid AND c.relfilenode <> 0;
+        WHERE n.class::oid = 'pg_class'::regclass::oid AND n.new = c.oid AND c.relfilenode <> 0;
     UPDATE pg_class t SET relname = 'pg_toast_' || c.oid FROM pg_class c
         WHERE c.reltoastrelid = t.oid AND t.oid >= 16384 AND t.relname <> 'pg_toast_' || c.oid;
     UPDATE pg_class x SET relname = t.relname || '_index'

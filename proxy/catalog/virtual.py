@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from policies.model import RelationKey, VisibleColumn
+from proxy.catalog.extension import Extension
 
 SUGGESTION_NAMES_MAX: Final = 5_000  # names compared for one suggestion: some 10 ms of difflib
 SUGGESTION_SIMILARITY_MIN: Final = 0.7  # "custmers" suggests "customers"; "orders" nothing
@@ -178,6 +179,7 @@ class SourceCatalog:
     relations: Mapping[RelationKey, Relation]
     types: Mapping[int, TypeDefinition] = field(default_factory=dict)
     schema_comments: Mapping[str, str | None] = field(default_factory=dict)
+    extensions: tuple[Extension, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -190,6 +192,7 @@ class SourceCatalog:
         )
         lines += [f"{name}\0{text}" for name, text in sorted(self.schema_comments.items())]
         lines += [repr(self.types[oid]) for oid in sorted(self.types)]
+        lines += map(repr, self.extensions)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -236,12 +239,20 @@ class ClassCatalog:
     """The schema that one visibility class sees. `key`: hex digest of it; equal schemas share one.
 
     `relations` is keyed by (schema, name): all sources stand behind one virtual database.
+    `extensions` are those that the operator trusts and a source has: the same in every class.
     """
 
     key: str
     relations: Mapping[tuple[str, str], VisibleRelation]
     types: Mapping[str, Mapping[int, TypeDefinition]] = field(default_factory=dict)
     schema_comments: Mapping[str, str | None] = field(default_factory=dict)
+    extensions: tuple[Extension, ...] = ()
+
+    @property
+    def schemas(self) -> frozenset[str]:
+        """The schemas in which names may be found."""
+        own = {schema for schema, _ in self.relations}
+        return frozenset(own | {extension.schema for extension in self.extensions})
 
     def resolve(
         self, schema: str | None, name: str, search_path: Sequence[str] = ("public",)
@@ -352,8 +363,11 @@ def class_catalog(
     relations: dict[tuple[str, str], VisibleRelation] = {}
     types: dict[str, dict[int, TypeDefinition]] = {}
     comments: dict[str, str | None] = {}
+    extensions: dict[str, Extension] = {}
     for catalog in catalogs:
         seen = []
+        for extension in catalog.extensions:
+            extensions.setdefault(extension.name, extension)
         for key in sorted(visible):
             relation = catalog.relations.get(key)
             if relation is None:
@@ -369,20 +383,26 @@ def class_catalog(
             comments.setdefault(key.schema, catalog.schema_comments.get(key.schema))
         types[catalog.source] = _needed_types(catalog, seen)
     key_text = json.dumps(
-        [[_told(relation) for relation in relations.values()], _told_types(types), comments],
+        [[_told(relation) for relation in relations.values()], _told_types(types), comments]
+        + [repr(extension) for extension in extensions.values()],
         sort_keys=True,
         default=repr,
     )
     digest = hashlib.sha256(key_text.encode()).hexdigest()
-    return ClassCatalog(digest, MappingProxyType(relations), types, comments)
+    return ClassCatalog(
+        digest, MappingProxyType(relations), types, comments, tuple(extensions.values())
+    )
 
 
 def _needed_types(
     catalog: SourceCatalog, relations: Iterable[VisibleRelation]
 ) -> dict[int, TypeDefinition]:
-    """Types that visible columns use, and the types inside those; no other type may be told."""
+    """Types that visible columns use, the types inside those, and those of trusted extensions; no
+    other type may be told."""
     by_array = {definition.array_oid: oid for oid, definition in catalog.types.items()}
     pending = [column.type_oid for relation in relations for column in relation.columns]
+    trusted = {extension.name for extension in catalog.extensions}
+    pending += [oid for oid, found in catalog.types.items() if found.extension in trusted]
     needed: dict[int, TypeDefinition] = {}
     while pending:
         oid = pending.pop()

@@ -7,15 +7,17 @@ others are looked at all the same.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import asyncpg
 
 from proxy import assembly
+from proxy.catalog.extension import TrustedExtension
 from proxy.catalog.introspect import introspect
 from proxy.catalog.virtual import CatalogError, SourceCatalog
 from proxy.demo.terminal import Progress
+from proxy.extensions import trusted_extensions
 from proxy.faults import Fault
 from proxy.runtime import config
 from proxy.runtime.credential import CredentialError
@@ -49,16 +51,20 @@ async def look_at_sources(
     for source in configuration.sources:
         own = [(schema, name) for of, schema, name in wanted if of == source.name]
         with progress.step(f"source {source.name}"):
-            views.append(await look_at_source(source, own))
+            views.append(await look_at_source(source, own, trusted_extensions(configuration)))
     return views
 
 
-async def look_at_source(source: config.Source, relations: Iterable[tuple[str, str]]) -> SourceView:
+async def look_at_source(
+    source: config.Source,
+    relations: Iterable[tuple[str, str]],
+    extensions: Sequence[TrustedExtension] = (),
+) -> SourceView:
     """Schema and role of one source; never raises for what is wrong there."""
     view = SourceView(source.name)
     try:
         options = assembly.source_options(source)
-        view.catalog = await read_schema(options)
+        view.catalog = await read_schema(options, extensions)
         view.role = await _read_role(options, relations)
     except SourceUnreadable as error:
         view.failures.append(str(error))
@@ -71,14 +77,16 @@ class SourceUnreadable(Exception):
     """A source cannot be looked at; the message holds no secret and no connection string."""
 
 
-async def read_schema(options: PostgresOptions) -> SourceCatalog:
+async def read_schema(
+    options: PostgresOptions, extensions: Sequence[TrustedExtension] = ()
+) -> SourceCatalog:
     """The schema of a source. Raises SourceUnreadable."""
     try:
         connection = await assembly.introspection_connection(options)
     except Exception as error:
         raise unreadable(error) from error
     try:
-        return await introspect(connection, options.name)
+        return await introspect(connection, options.name, extensions=extensions)
     except (CatalogError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         raise unreadable(error) from error
     finally:

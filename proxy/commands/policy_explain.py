@@ -35,6 +35,7 @@ from proxy.decider import PolicyDecider
 from proxy.decision import Decided
 from proxy.demo.terminal import Progress
 from proxy.estate import Estate
+from proxy.extensions import allow, trusted_extensions
 from proxy.faults import Fault
 from proxy.runtime import log
 from proxy.runtime.config import Configuration
@@ -102,6 +103,7 @@ async def _answer(
     configuration: Configuration, policy: PolicySet, who: Identity, statement: Statement
 ) -> Answer:
     progress = Progress(sys.stderr)
+    allow(trusted_extensions(configuration))
     views = await look_at_sources(configuration, (), progress)
     for view in views:
         for failure in view.failures:

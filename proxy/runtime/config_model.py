@@ -224,6 +224,26 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Extension:
+    """An extension of the sources that statements may use."""
+
+    name: str = setting("as in CREATE EXTENSION; its reviewed names, if it has a review", minimum=1)
+    schema: str = setting(
+        "where the sources have it; nothing else may have operators there", default="public"
+    )
+    types: tuple[str, ...] = setting("further types that may be named", default=())
+    functions: tuple[str, ...] = setting(
+        "further functions that only read their arguments", default=()
+    )
+    operators: tuple[str, ...] = setting("further operators, `@@`", default=())
+    total_operators: tuple[str, ...] = setting(
+        "further operators with their types, `=(ltree,ltree)`, that raise on no value: the planner "
+        "may try them on hidden ones",
+        default=(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Audit:
     """The audit log. It has no off."""
 
@@ -419,6 +439,9 @@ class Configuration:
     )
     sources: tuple[Source, ...] = setting("databases", minimum=1, maximum=64)
     audit: Audit = setting("audit log")
+    extensions: tuple[Extension, ...] = setting(
+        "extensions that statements may use", default=(), maximum=64
+    )
     mask_keys: tuple[MaskKey, ...] = setting("keys of masks", default=(), maximum=64)
     listen: Listen = setting("where clients connect", default=Listen())
     limits: Limits = setting("limits", default=Limits())

@@ -177,7 +177,9 @@ class PostgresSource:
         password = None if options.password is None else await options.password.read()
         dialled = await dial(address, self._context, options.connect_seconds_max)
         channel = dialled.channel
-        watch = ParameterWatch(is_strict=options.pooling is Pooling.SESSION)
+        watch = ParameterWatch(
+            is_strict=options.pooling is Pooling.SESSION, search_path=options.search_path
+        )
         channel.observe_parameter = watch.observe
         try:
             async with asyncio.timeout(options.connect_seconds_max):

@@ -83,6 +83,8 @@ class PostgresOptions:
 
     `allows_cleartext_password`: answer AuthenticationCleartextPassword, which some clouds' token
     logins use; only ever inside TLS. `jit` False spares short queries the compiler's start-up cost.
+    `extension_schemas` hold the extensions that the operator trusts, whose operators are found by
+    search path.
     """
 
     name: str
@@ -100,6 +102,7 @@ class PostgresOptions:
     statement_timeout_ms: int = STATEMENT_TIMEOUT_MS
     connect_seconds_max: float = CONNECT_SECONDS_MAX
     statements_cached_max: int = STATEMENTS_CACHED_MAX
+    extension_schemas: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.addresses) <= HOSTS_MAX:
@@ -113,6 +116,12 @@ class PostgresOptions:
                 raise ValueError(
                     "database, user and application_name must be given, without zero bytes"
                 )
+
+    @property
+    def search_path(self) -> str:
+        """Where operators are looked up: built-in ones, then those of trusted extensions."""
+        quoted = ('"' + name.replace('"', '""') + '"' for name in self.extension_schemas)
+        return ", ".join(("pg_catalog", *quoted))
 
     @property
     def silence_seconds_max(self) -> float:

@@ -20,8 +20,6 @@ from typing import Final
 from proxy.faults import SourceFault
 from proxy.sources.postgres_options import Pooling, PostgresOptions
 
-SEARCH_PATH: Final = "pg_catalog"
-
 # What a client's session may choose (the gate's allow-list decides first; this is the second lock).
 PINNABLE: Final[Mapping[str, str]] = {
     name.lower(): name
@@ -53,7 +51,6 @@ _CONSTANT: Final[Mapping[str, str]] = {
     "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
     "integer_datetimes": "on",
-    "search_path": SEARCH_PATH,
     "default_transaction_read_only": "on",
 }
 # Reported, and of the server's own choosing or without effect on us.
@@ -66,7 +63,7 @@ def born_settings(options: PostgresOptions) -> dict[str, str | None]:
     return {
         "application_name": options.application_name,
         "client_encoding": "UTF8",
-        "search_path": SEARCH_PATH,
+        "search_path": options.search_path,
         "default_transaction_read_only": "on",
         # Row output.
         "DateStyle": "ISO, MDY",
@@ -180,6 +177,7 @@ class ParameterWatch:
     """
 
     is_strict: bool
+    search_path: str = "pg_catalog"
     is_open: bool = True
     values: dict[str, str] = field(default_factory=dict)
 
@@ -189,7 +187,7 @@ class ParameterWatch:
         `is_strict` False is for poolers, which report whatever their next server has: only the
         constants count.
         """
-        constant = _CONSTANT.get(name)
+        constant = self.search_path if name == "search_path" else _CONSTANT.get(name)
         if constant is not None and value != constant and self._holds(name):
             return False
         has_moved = self.values.get(name, value) != value

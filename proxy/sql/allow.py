@@ -29,6 +29,14 @@ class AllowList:
             functions=functions, operators=operators, types=types
         )
 
+    def reset(self) -> None:
+        """Forget every addition: for processes that serve one configuration after another."""
+        self._classification = classification()
+
+    def is_shared(self, name: str) -> bool:
+        """Whether a trusted extension has a function of that built-in name."""
+        return name in self._classification.shared
+
     def function(self, name: str, arity: int) -> Verdict:
         return self._classification.function(name, arity)
 

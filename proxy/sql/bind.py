@@ -40,19 +40,23 @@ from proxy.sql.scope import (
     SetOperation,
     Space,
 )
+from proxy.sql.shape import Shapes
 
 Resolve = Callable[[str, str], VisibleRelation | None]  # (schema or "", name) -> what it is
 Locate = Callable[[int], int]  # byte location -> character position
 
 
 def bind(
-    node: tree.Node, resolve: Resolve, locate: Locate = lambda location: location + 1
+    node: tree.Node,
+    resolve: Resolve,
+    locate: Locate = lambda location: location + 1,
+    shapes: Shapes | None = None,
 ) -> Bound:
-    """Bind a SelectStmt message (kept and referred to, not copied).
+    """Bind a SelectStmt message (kept and referred to, not copied). `shapes` knows row types.
 
     Raises: NotFoundFault (42P01, 42703) for a name this principal does not have; UnsupportedFault.
     """
-    binder = Binder(resolve, locate)
+    binder = Binder(resolve, locate, shapes or Shapes())
     root = binder.query(node, None, CteScope(None))
     return Bound(node, root, binder.refs, binder.sublinks, binder.items, binder.kept)
 
@@ -79,9 +83,10 @@ class CteScope:
 class Binder:
     """One statement's binding in progress."""
 
-    def __init__(self, resolve: Resolve, locate: Locate) -> None:
+    def __init__(self, resolve: Resolve, locate: Locate, shapes: Shapes) -> None:
         self.resolve = resolve
         self.locate = locate
+        self.shapes = shapes
         self.refs: dict[int, Ref] = {}
         self.sublinks: dict[int, Query] = {}
         self.items: list[Item] = []

@@ -16,7 +16,6 @@ from postgast import pg_query_pb2 as pb
 
 from proxy.faults import Fault, NotFoundFault, UnsupportedFault
 from proxy.sql import label, tree
-from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.scope import (
     Entry,
     Item,
@@ -162,7 +161,7 @@ def _function(binder: Binder, node: tree.Node, context: Context) -> Part:
             names += [definition.column_def.colname for definition in listed]
         else:
             single = alias.aliasname if alias and len(element.functions) == 1 else None
-            names += _function_columns(call, single)
+            names += _function_columns(binder, call, single)
     if element.ordinality:
         names.append("ordinality")
     name = alias.aliasname if alias else label.figure(element.functions[0].list.items[0])
@@ -171,13 +170,13 @@ def _function(binder: Binder, node: tree.Node, context: Context) -> Part:
     return _leaf(item, None, binder=binder)
 
 
-def _function_columns(call: tree.Node, alias: str | None) -> list[str]:
+def _function_columns(binder: Binder, call: tree.Node, alias: str | None) -> list[str]:
     """Output names of one function in FROM: its OUT arguments, else the alias, else its own
     name."""
     if not call.HasField("func_call"):
         return [alias or label.figure(call)]
     function = tree.names(call.func_call.funcname)[-1]
-    declared = CLASSIFICATION.function_output_columns(function)
+    declared = binder.shapes.function_columns(function)
     if declared:
         return list(declared)
     if function == "unnest" and len(call.func_call.args) > 1:

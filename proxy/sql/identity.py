@@ -220,6 +220,8 @@ def _qualify_function(call: tree.Node, *, is_catalog: bool) -> None:
         raise Fault(f"function {'.'.join(names)} does not exist", sqlstate="42883")
     if is_catalog or len(names) != 1 or (names[0] == "unnest" and len(call.args) > 1):
         return  # unnest(a, b) in FROM is syntax, and only the bare name has it
+    if CLASSIFICATION.is_shared(names[0]):
+        return  # max(citext) or max(text): PostgreSQL finds it, the two schemas are on its path
     del call.funcname[:]
     call.funcname.extend(tree.name_list((verdict.schema, names[0])))
 

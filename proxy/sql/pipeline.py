@@ -17,6 +17,7 @@ from proxy.catalog import route
 from proxy.catalog.virtual import ClassCatalog, VisibleRelation
 from proxy.faults import Fault, InternalFault, LimitFault, UnsupportedFault
 from proxy.sql import tree
+from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.bind import bind
 from proxy.sql.classify import Classified, base_relations
 from proxy.sql.fence import place_fences
@@ -25,10 +26,12 @@ from proxy.sql.identity import SessionFacts, settle
 from proxy.sql.parse import Statement
 from proxy.sql.pattern import settle_patterns
 from proxy.sql.safety import Safety
+from proxy.sql.shape import shapes
 from proxy.sql.verify import Verified, verify
 
 # Each is a guard to build, print and verify, some 3 ms on the loop that serves everybody.
 FROM_ITEMS_MAX = 250
+FIRST_NORMAL_OID = 16_384  # PostgreSQL source, access/transam.h: lower OIDs are built in
 
 Decide = Callable[[RelationKey], RelationDecision]
 
@@ -82,11 +85,15 @@ def _rewrite(
     settle(node, facts, type_schemas(catalog), relations=catalog.relations)
     patterns = settle_patterns(node, parameter_oids)
     bound = bind(
-        node, resolver(catalog, facts.schemas, facts.database), classified.statement.position
+        node,
+        resolver(catalog, facts.schemas, facts.database),
+        classified.statement.position,
+        shapes(catalog),
     )
     if len(bound.items) > FROM_ITEMS_MAX:
         raise LimitFault(f"statement reads more than {FROM_ITEMS_MAX} tables", sqlstate="54001")
-    safety = Safety(bound, tuple(parameter_oids))
+    # The shadow numbers types that are not built in otherwise than the source: not to be compared.
+    safety = Safety(bound, tuple(oid if oid < FIRST_NORMAL_OID else 0 for oid in parameter_oids))
     fences = place_fences(bound, safety)
     literals = None
     decisions: dict[RelationKey, RelationDecision] = {}
@@ -193,11 +200,14 @@ def resolver(
 
 def type_schemas(catalog: ClassCatalog) -> Mapping[str, str]:
     """Where the types outside pg_catalog live that this class may name, by type name."""
+    trusted = {extension.name for extension in catalog.extensions}
     return {
         definition.name: definition.schema
         for by_oid in catalog.types.values()
         for definition in by_oid.values()
         if not definition.is_row_type  # as a cast it would bring a table's hidden columns
+        # Of a trusted extension, only what is listed.
+        and (definition.extension not in trusted or CLASSIFICATION.type(definition.name).is_allowed)
     }
 
 

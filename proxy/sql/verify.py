@@ -154,7 +154,8 @@ class _Walk:
             names = tree.names(message.funcname)
             verdict = CLASSIFICATION.function(names[-1], tree.arity(message))
             is_side_by_side = names == ("unnest",) and len(message.args) > 1
-            if not verdict.is_allowed or (names[0] != verdict.schema and not is_side_by_side):
+            is_bare = is_side_by_side or (len(names) == 1 and CLASSIFICATION.is_shared(names[0]))
+            if not verdict.is_allowed or (names[0] != verdict.schema and not is_bare):
                 raise InternalFault("a function outside the allow-list was about to be run")
             self.is_built_in &= verdict.schema == BUILT_IN_SCHEMA
         elif name == "A_Expr" and message.kind in _NAMING_KINDS:

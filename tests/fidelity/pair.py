@@ -11,7 +11,7 @@ import logging
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,13 +78,17 @@ def _quiet() -> Iterator[None]:
 @asynccontextmanager
 async def serving(
     server: Server,
+    schema: str | None = None,
     *,
+    extensions: Sequence[Mapping[str, object]] = (),
     listen: Mapping[str, object] | None = None,
     claims: Mapping[str, object] | None = None,
 ) -> AsyncIterator[Pair]:
     """A filled database of `server` with a gate before it, in this process.
 
-    `listen` is merged into that part of the configuration, `claims` into the reader's token.
+    `schema` is SQL that fills it, the corpus' own by default; `extensions` as the gate's
+    configuration takes them; `listen` is merged into that part of it, `claims` into the reader's
+    token.
     """
     with (
         _quiet(),
@@ -93,13 +97,15 @@ async def serving(
     ):
         directory = Path(name)
         with psycopg.connect(dsn, autocommit=True) as owner:
-            owner.execute(SCHEMA.read_text(encoding="utf-8"))
+            owner.execute((schema or SCHEMA.read_text(encoding="utf-8")).encode())
             policy = _policy(owner)
         try:
             (directory / "policy.yaml").write_text(yaml.safe_dump(policy, sort_keys=False))
             token = _identity(directory, claims or {})
             (directory / "post").mkdir(mode=0o700)
-            configuration = load_configuration(_configuration(directory, server, listen or {}))
+            configuration = load_configuration(
+                _configuration(directory, server, listen or {}, extensions)
+            )
             async with shadow_cluster(directory / "shadow") as shadow:
                 post = Post(0, shadow, directory / "post")
                 async with opened(configuration, post, load_policy) as worker:
@@ -139,7 +145,12 @@ def _identity(directory: Path, claims: Mapping[str, object]) -> str:
     return jwt.encode({**payload, **times, **claims}, key, algorithm="EdDSA", headers={"kid": "k1"})
 
 
-def _configuration(directory: Path, server: Server, listen: Mapping[str, object]) -> Path:
+def _configuration(
+    directory: Path,
+    server: Server,
+    listen: Mapping[str, object],
+    extensions: Sequence[Mapping[str, object]],
+) -> Path:
     (directory / "password").write_text(ROLE_PASSWORD)
     issuer = {"issuer": ISSUER, "audience": AUDIENCE, "jwks": {"file": "jwks.json"}}
     source = {
@@ -157,6 +168,7 @@ def _configuration(directory: Path, server: Server, listen: Mapping[str, object]
         "policies": ["policy.yaml"],
         "sources": [source],
         "audit": {"directory": "audit", "mode": "fast"},
+        "extensions": [dict(one) for one in extensions],
     }
     path = directory / "sallyport.yaml"
     path.write_text(yaml.safe_dump(content))

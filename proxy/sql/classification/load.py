@@ -62,6 +62,7 @@ class Classification:
     operators: Mapping[str, Verdict] = field(repr=False)
     types: Mapping[str, Type] = field(repr=False)
     types_by_oid: Mapping[int, Type] = field(repr=False)
+    shared: frozenset[str] = frozenset()
     _verdicts: dict[tuple[str, int], Verdict] = field(default_factory=dict, repr=False)
 
     def function(self, name: str, arity: int) -> Verdict:
@@ -177,7 +178,8 @@ class Classification:
     ) -> Classification:
         """The same with names of extensions that the operator trusts, each with its schema.
 
-        A built-in keeps its own verdict: the list adds names, it cannot open a closed one.
+        A built-in keeps its own verdict: the list adds names, it cannot open a closed one. A
+        function named as a built-in one is *shared*: its arguments tell which is meant.
         """
 
         def added(names: Mapping[str, str] | None) -> Iterator[tuple[str, Verdict]]:
@@ -194,7 +196,12 @@ class Classification:
             operators={**dict(added(operators)), **self.operators},
             types={**new_types, **self.types},
             types_by_oid=self.types_by_oid,
+            shared=self.shared | (overloads.keys() & _built_in_functions()),
         )
+
+
+def _built_in_functions() -> frozenset[str]:
+    return frozenset(classification().functions)
 
 
 def _rows(file: str) -> Iterator[list[str]]:
