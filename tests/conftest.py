@@ -15,6 +15,7 @@ from contextlib import ExitStack
 import pytest
 import structlog
 
+from tests.servers import keycloak as keycloak_server
 from tests.servers import postgres
 
 
@@ -54,3 +55,26 @@ def postgres_major_server(
 ) -> postgres.Server:
     """Each supported PostgreSQL in turn."""
     return postgres_of(request.param)
+
+
+_keycloak: list[keycloak_server.Background] = []
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Keycloak takes a minute or two: it is prepared beside the first tests, if any needs it."""
+    is_needed = any("keycloak" in getattr(item, "fixturenames", ()) for item in session.items)
+    if is_needed and not session.config.option.collectonly and not _keycloak:
+        _keycloak.append(keycloak_server.Background())
+
+
+def pytest_sessionfinish() -> None:
+    """Stop what ran beside the tests."""
+    for one in _keycloak:
+        one.close()
+    _keycloak.clear()
+
+
+@pytest.fixture(scope="session")
+def keycloak() -> keycloak_server.Keycloak:
+    """A real Keycloak with the realm of `tests/servers/keycloak-realm.json`."""
+    return _keycloak[0].get()
