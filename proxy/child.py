@@ -114,7 +114,9 @@ class Child:
                 process.stdin.write(line.encode() + b"\n")
 
     async def report(self) -> Report | None:
-        """What it says of itself; None if it does not answer in time."""
+        """What it says of itself; None if it does not answer in time, or not yet."""
+        if self._listening is None or self._listening.done():
+            return None
         if self._asked is None or self._asked.done():
             self._asked = asyncio.get_running_loop().create_future()
             self.tell(REPORT)

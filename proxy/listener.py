@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from proxy import port as ports
 from proxy.cancel import CancelKey
 from proxy.connection import SHUTDOWN, ClientConnection, ClientGone, StopRequested
 from proxy.crowd import Crowd
@@ -29,6 +30,9 @@ from proxy.sources.base import Source
 from proxy.wire.backend import BackendKeyData
 from proxy.wire.errors import ProtocolViolation
 from proxy.workspace import Workspace
+
+RELEASE_SECONDS = 0.5
+"""In which clients that wait in the queue are accepted, before it is closed for good."""
 
 LISTEN_BACKLOG = 512
 """Connections that the kernel holds for us while the loop is busy."""
@@ -83,6 +87,28 @@ class Listener:
         )
         address = self._server.sockets[0].getsockname()
         return int(address[1])
+
+    def prefer(self, index: int) -> None:
+        """Take every new client of the port, as its socket number `index`. Raises OSError."""
+        ports.prefer(self._descriptor(), index)
+
+    def share(self) -> None:
+        """Take new clients in turn with the other workers again. Raises OSError."""
+        ports.share(self._descriptor())
+
+    def _descriptor(self) -> int:
+        assert self._server is not None, "open() comes first"
+        return self._server.sockets[0].fileno()
+
+    async def release(self) -> None:
+        """Leave the port to a successor, who gets its new clients already, and wait until the last
+        client has left."""
+        await asyncio.sleep(RELEASE_SECONDS)
+        if self._server is not None:
+            self._server.close()
+        while self._by_connection:
+            tasks = [client.task for client in self._by_connection.values() if client.task]
+            await asyncio.wait(tasks)
 
     async def close(self) -> None:
         """Drain: accept nobody, let statements end within their time, then cut."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
+import signal
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -24,11 +24,14 @@ from pathlib import Path
 
 import structlog
 
+from proxy import port as ports
 from proxy.catalog.shadow import shadow_cluster
 from proxy.child import Child
 from proxy.operations import Operations
-from proxy.runtime.config import Configuration, State, load
-from proxy.runtime.embedded import Cluster
+from proxy.runtime import log
+from proxy.runtime.config import Configuration, ConfigurationError, State, load
+from proxy.runtime.config_change import changed_keys, needs_restart
+from proxy.runtime.embedded import Cluster, ClusterError
 from proxy.runtime.endpoint import Endpoint
 from proxy.runtime.state.cluster import running
 from proxy.runtime.state.database import prepare
@@ -36,7 +39,11 @@ from proxy.runtime.state.place import StateError, StatePlace, StateUnreachable
 from proxy.runtime.tasks import spawn
 from proxy.shadow_keeper import keep_alive
 from proxy.upkeep import StartRefused
-from proxy.worker_process import RELOAD, Instructions
+from proxy.worker_process import LOG, RELEASE, RELOAD, SHARE, Instructions
+
+SUCCESSION_POLL_SECONDS = 0.1
+SUCCESSION_POLLS_MAX = 300
+"""From telling a predecessor to hand over until it no longer listens: half a minute."""
 
 PREPARE_SECONDS = 5.0
 """Between attempts to prepare a state database that could not be reached at the start."""
@@ -53,20 +60,62 @@ class Server:
     workers: list[Child]
     shadow: Cluster
     operations: Operations
+    configuration: Configuration
+    is_demonstration: bool = False
     endpoint_port: int = 0
     """Where metrics and readiness are told; 0: nowhere."""
 
     def reload(self) -> None:
-        """Tell all workers to read policies and schemas again (SIGHUP)."""
+        """Read the configuration again, and tell all workers to read policies and schemas again
+        (SIGHUP). What needs a restart is told, and stays as it is."""
         for worker in self.workers:
             worker.tell(RELOAD)
+        running = self.configuration
+        try:
+            found = load(running.file, is_demonstration=self.is_demonstration)
+        except ConfigurationError as error:
+            _logger.error("configuration not reloaded", reason=str(error))
+            return
+        changed = changed_keys(running, found)
+        waiting = needs_restart(changed)
+        if waiting:
+            _logger.warning("configuration changed: restart for these keys", keys=waiting)
+        if len(changed) > len(waiting):
+            self.configuration = replace(running, log=found.log)
+            self.log_level(found.log.level)
+
+    def log_level(self, level: log.Level | None = None) -> None:
+        """Log from `level` on, here and in the workers; None: as configured."""
+        chosen = level or self.configuration.log.level
+        log.configure(chosen, self.configuration.log.format)
+        for worker in self.workers:
+            worker.tell(f"{LOG} {chosen}")
+
+    async def unready(self) -> None:
+        """Say no to balancers, and give them time to notice, before a client is told to go."""
+        self.operations.is_draining = True
+        await asyncio.sleep(self.configuration.listen.unready_seconds_min)
+
+    async def hand_over(self) -> None:
+        """Leave the port to a successor: accept nobody, and wait until the last client has left."""
+        self.operations.is_draining = True
+        for worker in self.workers:
+            worker.tell(RELEASE)
+        try:
+            async with asyncio.timeout(self.configuration.listen.hand_over_seconds_max):
+                await asyncio.gather(*(worker.ended() for worker in self.workers))
+        except TimeoutError:
+            _logger.warning("clients are still here: they drain now")
 
 
 @asynccontextmanager
 async def opened(
-    configuration_file: Path, *, is_demonstration: bool = False
+    configuration_file: Path, *, is_demonstration: bool = False, predecessor: int | None = None
 ) -> AsyncIterator[Server]:
     """A gate that serves until the context is left, draining its clients.
+
+    `predecessor` is the process id of a gate on the same port, which is told to hand over (SIGQUIT)
+    once this one serves.
 
     Raises StartRefused, ConfigurationError, ClusterError, OSError.
     """
@@ -76,20 +125,26 @@ async def opened(
         place = None
         if configuration.state is not None:
             place = await _state(configuration.state, stack)
-        cluster = shadow_cluster(configuration.shadow.directory or scratch / "shadow")
+        directory = configuration.shadow.directory or scratch / "shadow"
+        cluster = await _shadow(directory, is_successor=predecessor is not None)
         stack.push_async_callback(cluster.stop)
-        await cluster.start()
         keeper = spawn(keep_alive(cluster), name="catalog server")
         stack.push_async_callback(_cancelled, keeper)
-        port = _reserve(configuration, stack)
+        listen = configuration.listen
+        reserved = ports.reserve(listen.host, listen.port, is_taken_over=predecessor is not None)
+        port = stack.enter_context(reserved).getsockname()[1]
         workers: list[Child] = []
         operations = Operations(workers, lambda: cluster.is_running)
-        server = Server(port, workers, cluster, operations)
+        server = Server(port, workers, cluster, operations, configuration, is_demonstration)
+        server.endpoint_port = await _tell(configuration, operations, stack)
+        predecessors = 0 if predecessor is None else ports.listeners(port)
         for number in range(worker_count(configuration)):
             child = Child(
                 replace(
                     _instructions(configuration_file, cluster, scratch, port, is_demonstration),
                     number=number,
+                    predecessors=predecessors if number == 0 else 0,
+                    is_successor=predecessor is not None,
                     state=None if place is None else asdict(place),
                 ),
                 configuration.listen.drain_seconds_max,
@@ -101,8 +156,35 @@ async def opened(
         await asyncio.gather(*(worker.start() for worker in server.workers[1:]))
         for worker in server.workers:
             worker.keep()
-        server.endpoint_port = await _tell(configuration, operations, stack)
+        if predecessor is not None:
+            await _succeed(server, predecessor)
         yield server
+
+
+async def _shadow(directory: Path, *, is_successor: bool) -> Cluster:
+    """A running catalog server; a predecessor may still use its folder. Raises ClusterError."""
+    cluster = shadow_cluster(directory)
+    try:
+        await cluster.start()
+    except ClusterError:
+        if not is_successor:
+            raise
+        cluster = shadow_cluster(directory.with_name(f"{directory.name}-next"))
+        await cluster.start()
+    return cluster
+
+
+async def _succeed(server: Server, predecessor: int) -> None:
+    """The predecessor closes its sockets; then all workers share the new clients."""
+    with suppress(ProcessLookupError):
+        os.kill(predecessor, signal.SIGQUIT)
+    for _ in range(SUCCESSION_POLLS_MAX):
+        if ports.listeners(server.port) <= len(server.workers):
+            break
+        await asyncio.sleep(SUCCESSION_POLL_SECONDS)
+    else:
+        _logger.error("the predecessor still listens: it takes a share of new clients")
+    server.workers[0].tell(SHARE)
 
 
 async def _tell(configuration: Configuration, operations: Operations, stack: AsyncExitStack) -> int:
@@ -180,25 +262,3 @@ def _instructions(
         shadow_socket=str(cluster.socket_path),
         shadow_password_file=str(cluster.directory / "password"),
     )
-
-
-def _reserve(configuration: Configuration, stack: AsyncExitStack) -> int:
-    """Bind the port without listening, so that all workers can share it. Raises OSError."""
-    listen = configuration.listen
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        listen.host, listen.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    _refuse_taken(family, address)
-    reserved = stack.enter_context(socket.socket(family, kind, protocol))
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    reserved.bind(address)
-    port: int = reserved.getsockname()[1]
-    return port
-
-
-def _refuse_taken(family: int, address: tuple[object, ...]) -> None:
-    """SO_REUSEPORT would let two gates of one user share a port, and split the clients."""
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(address)

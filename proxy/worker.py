@@ -32,9 +32,11 @@ from proxy.listener import Listener
 from proxy.lookup import ClaimLookups
 from proxy.record import Recorder
 from proxy.report import Parts, Report, report
-from proxy.runtime.audit import AuditLog
+from proxy.runtime import config
+from proxy.runtime.audit import AuditFault, AuditLog
 from proxy.runtime.config import Configuration
 from proxy.runtime.credential import CredentialError
+from proxy.runtime.log import Format
 from proxy.runtime.state import database
 from proxy.runtime.state.database import StateDatabase
 from proxy.runtime.state.journal import PolicyJournal
@@ -63,6 +65,9 @@ class Post:
     cluster: RunningCluster
     directory: Path
     state: StatePlace | None = None
+    predecessors: int = 0
+    """Sockets that listen on the port already and will be closed: new clients come here."""
+    is_successor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,7 @@ class Worker:
     listener: Listener
     shadow: Shadow
     parts: Parts
+    log_format: Format
 
     def report(self) -> Report:
         """What it says of itself now."""
@@ -96,13 +102,7 @@ async def opened(
     counters = Counters()
     allow(trusted_extensions(configuration))
     async with AsyncExitStack() as stack:
-        audit = await AuditLog.open(
-            configuration.audit.directory,
-            configuration.audit.mode,
-            redact_literals=configuration.audit.redact_literals,
-            process=f"gate-{post.number}",
-            segment_bytes_max=configuration.audit.segment_bytes_max,
-        )
+        audit = await _audit_log(configuration.audit, post)
         stack.push_async_callback(audit.close)
         sources = assembly.sources(configuration)
         for source in sources.values():
@@ -146,12 +146,37 @@ async def opened(
         listen = configuration.listen
         stack.push_async_callback(listener.close)
         port = await listener.open(listen.host, listen.port)
-        yield Worker(port, upkeep, listener, shadow, Parts(counters, audit, sources, admitted))
+        if post.predecessors:
+            listener.prefer(post.predecessors)
+        parts = Parts(counters, audit, sources, admitted)
+        yield Worker(port, upkeep, listener, shadow, parts, configuration.log.format)
 
 
 def database_name(configuration: Configuration) -> str:
     """The one virtual database that clients see: named as the first source's."""
     return configuration.sources[0].database
+
+
+async def _audit_log(audit: config.Audit, post: Post) -> AuditLog:
+    """The log of this worker; a predecessor that hands over may still write one of that name.
+
+    Raises AuditFault.
+    """
+    name = f"gate-{post.number}"
+    for process in (name, f"{name}-next") if post.is_successor else (name,):
+        try:
+            return await AuditLog.open(
+                audit.directory,
+                audit.mode,
+                redact_literals=audit.redact_literals,
+                process=process,
+                segment_bytes_max=audit.segment_bytes_max,
+            )
+        except AuditFault as fault:
+            refused = fault
+            if not isinstance(fault.__cause__, BlockingIOError):
+                raise
+    raise refused
 
 
 async def _kept_up(

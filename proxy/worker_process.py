@@ -13,6 +13,7 @@ import sys
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import asyncpg
 import structlog
@@ -24,6 +25,7 @@ from proxy.runtime.config import Configuration, ConfigurationError, load
 from proxy.runtime.embedded import SUPERUSER
 from proxy.runtime.mask_keys import MaskKeyError, read_mask_keys
 from proxy.runtime.state.place import StatePlace
+from proxy.runtime.tasks import spawn
 from proxy.upkeep import StartRefused
 from proxy.worker import Post, Worker, opened
 
@@ -31,6 +33,9 @@ READY = "ready"
 REFUSED = "refused"
 RELOAD = "reload"
 REPORT = "report"
+RELEASE = "release"
+SHARE = "share"
+LOG = "log"
 
 EXIT_OK = 0
 EXIT_REFUSED = 2
@@ -50,6 +55,8 @@ class Instructions:
     shadow_socket: str
     shadow_password_file: str
     state: dict[str, str | None] | None = None
+    predecessors: int = 0
+    is_successor: bool = False
 
     def as_json(self) -> dict[str, object]:
         """For one line of JSON."""
@@ -105,7 +112,14 @@ def _post(instructions: Instructions) -> Post:
         Path(instructions.shadow_socket), Path(instructions.shadow_password_file)
     )
     state = None if instructions.state is None else StatePlace(**instructions.state)  # type: ignore[arg-type] # as `asdict` wrote it
-    return Post(instructions.number, cluster, Path(instructions.directory), state)
+    return Post(
+        instructions.number,
+        cluster,
+        Path(instructions.directory),
+        state,
+        instructions.predecessors,
+        instructions.is_successor,
+    )
 
 
 async def _obey(worker: Worker, commands: asyncio.StreamReader) -> None:
@@ -115,6 +129,18 @@ async def _obey(worker: Worker, commands: asyncio.StreamReader) -> None:
                 await worker.upkeep.reload()
             case "report":
                 _say(f"{REPORT} {json.dumps(worker.report().as_json())}")
+            case "release":
+                spawn(_end_when_empty(worker, commands), name="release")
+            case "share":
+                worker.listener.share()
+            case "log debug" | "log info" | "log warning" | "log error" as told:
+                log.configure(cast(log.Level, told.split()[1]), worker.log_format)
+
+
+async def _end_when_empty(worker: Worker, commands: asyncio.StreamReader) -> None:
+    """A successor has the port: end when the last client has left, as if told to stop."""
+    await worker.listener.release()
+    commands.feed_eof()
 
 
 def _say(line: str) -> None:

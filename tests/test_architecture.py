@@ -89,6 +89,7 @@ FLOOR_4 = (
     "proxy.extended",
     "proxy.handshake",
     "proxy.listener",
+    "proxy.port",
     "proxy.proof",
     "proxy.reception_desk",
     "proxy.server",

@@ -74,7 +74,8 @@ def _demo(commands: Subcommands, state: Path) -> None:
 
 def _serve(commands: Subcommands) -> None:
     ending = (
-        " SIGTERM or Ctrl-C drains and ends it, SIGHUP reads policies and schemas again. It refuses"
+        " SIGTERM or Ctrl-C drains and ends it, SIGHUP reads policies and schemas again, SIGUSR1"
+        " logs in detail until SIGUSR2, SIGQUIT hands over to a successor. It refuses"
         " to run without an identity provider, a policy and an audit log; nothing turns that off."
     )
     up = add_command(
@@ -95,6 +96,13 @@ def _serve(commands: Subcommands) -> None:
     )
     for parser in (up, gate):
         add_configuration(parser)
+        parser.add_argument(
+            "--take-over",
+            type=int,
+            metavar="PID",
+            help="of the gate that serves this port now: it hands over once this one is ready, and"
+            " keeps its sessions until they end",
+        )
 
 
 def _check(commands: Subcommands, state: Path) -> None:

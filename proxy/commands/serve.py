@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+from collections.abc import Coroutine
 from pathlib import Path
 
 from proxy import server
@@ -17,6 +18,7 @@ from proxy.commands.outcome import EXIT_OK, EXIT_PROBLEMS, CommandError, tell
 from proxy.runtime import log
 from proxy.runtime.config import Configuration, ConfigurationError, load
 from proxy.runtime.embedded import ClusterError
+from proxy.runtime.tasks import spawn
 from proxy.upkeep import StartRefused
 
 
@@ -28,22 +30,50 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(str(error)) from error
     log.configure(configuration.log.level, configuration.log.format)
     try:
-        asyncio.run(_serve(arguments.configuration, configuration))
+        asyncio.run(_serve(arguments.configuration, configuration, arguments.take_over))
     except (StartRefused, ClusterError) as error:
         raise CommandError(str(error), EXIT_PROBLEMS) from error
     return EXIT_OK
 
 
-async def _serve(file: Path, configuration: Configuration) -> None:
-    ended = asyncio.Event()
+async def _serve(file: Path, configuration: Configuration, predecessor: int | None) -> None:
+    ended, left = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    # Until there is somebody to tell, SIGHUP must not end the process.
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)
+    # Until there is somebody to tell, these must not end the process.
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        loop.add_signal_handler(number, lambda: None)
     tell("starting: shadow Postgres, sources, policies")
-    async with server.opened(file) as gate:
+    async with server.opened(file, predecessor=predecessor) as gate:
         loop.add_signal_handler(signal.SIGHUP, gate.reload)
+        loop.add_signal_handler(signal.SIGQUIT, left.set)
+        loop.add_signal_handler(signal.SIGUSR1, gate.log_level, "debug")
+        loop.add_signal_handler(signal.SIGUSR2, gate.log_level)
         tell(f"serving on {configuration.listen.host}:{gate.port}")
-        await ended.wait()
+        if gate.endpoint_port:
+            tell(f"metrics and readiness on port {gate.endpoint_port}")
+        await _first(ended, left)
+        if not ended.is_set():
+            tell("handing over: sessions end when their clients leave")
+            await _either(gate.hand_over(), ended)
+        else:
+            await gate.unready()
         tell(f"ending: clients get {configuration.listen.drain_seconds_max:g} s to finish")
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait until one of them is set."""
+    waiting = [spawn(event.wait(), name="signal") for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+
+
+async def _either(work: Coroutine[None, None, None], ended: asyncio.Event) -> None:
+    """Do `work`, unless the end is asked for meanwhile."""
+    task = spawn(work, name="hand-over")
+    waiting = spawn(ended.wait(), name="signal")
+    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+    for one in (task, waiting):
+        one.cancel()

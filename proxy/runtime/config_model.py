@@ -69,6 +69,18 @@ class Listen:
     drain_seconds_max: float = setting(
         "time that running statements get when told to stop", default=30.0, minimum=0, maximum=3600
     )
+    unready_seconds_min: float = setting(
+        "time that `/ready` says no before that, for balancers to notice",
+        default=0.0,
+        minimum=0,
+        maximum=600,
+    )
+    hand_over_seconds_max: float = setting(
+        "time that sessions get to end by themselves when a successor has the port",
+        default=3600.0,
+        minimum=0,
+        maximum=604_800,
+    )
 
 
 @dataclass(frozen=True, slots=True)
