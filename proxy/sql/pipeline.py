@@ -15,7 +15,7 @@ from policies.claims import to_text
 from policies.model import RelationDecision, RelationKey
 from proxy.catalog import route
 from proxy.catalog.virtual import ClassCatalog, VisibleRelation
-from proxy.faults import Fault, InternalFault, LimitFault, UnsupportedFault
+from proxy.faults import DeniedFault, Fault, InternalFault, LimitFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.bind import bind
@@ -28,6 +28,7 @@ from proxy.sql.pattern import settle_patterns
 from proxy.sql.safety import Safety
 from proxy.sql.shape import shapes
 from proxy.sql.verify import Verified, verify
+from proxy.wire.type_oids import FIRST_OWN_OID
 
 # Each is a guard to build, print and verify, some 3 ms on the loop that serves everybody.
 FROM_ITEMS_MAX = 250
@@ -81,6 +82,7 @@ def _rewrite(
     parameter_oids: Sequence[int],
     claim_literals: Callable[[str, RelationDecision], str | None] | None,
 ) -> Guarded:
+    _check_parameters(parameter_oids)
     node = tree.copy(classified.query)
     settle(node, facts, type_schemas(catalog), relations=catalog.relations)
     patterns = settle_patterns(node, parameter_oids)
@@ -122,6 +124,20 @@ def _rewrite(
     if len(sources) > 1:
         raise UnsupportedFault("a statement over several sources is not supported")
     return Guarded(verify(rewritten), sources.pop() if sources else "")
+
+
+def _check_parameters(oids: Sequence[int]) -> None:
+    """Declared types are under the allow-list like written ones.
+
+    A value of type regclass, regrole or aclitem is looked up by the source when it arrives, and the
+    answer tells whether that name exists there. Raises: DeniedFault.
+    """
+    for number, oid in enumerate(oids, 1):
+        if 0 < oid < FIRST_OWN_OID and not CLASSIFICATION.type_by_oid(oid).is_allowed:
+            raise DeniedFault(
+                f"permission denied for the type of parameter ${number}",
+                hint="Give it a type of data, such as text.",
+            )
 
 
 def catalog_sql(classified: Classified, facts: SessionFacts) -> str:

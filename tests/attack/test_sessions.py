@@ -159,6 +159,53 @@ async def test_a_lie_about_a_parameters_type(attacked_gate: Gate, oid: int) -> N
     assert _rows(answer) == []
 
 
+@pytest.mark.parametrize("oid", [2205, 2210, 4096, 4089, 2206, 1033, 3734], ids=str)
+async def test_a_name_in_a_parameter_is_not_looked_up_at_the_source(
+    attacked_gate: Gate, oid: int
+) -> None:
+    client = await _client(attacked_gate)
+    answers = [
+        await client.converse(
+            [
+                frontend.Parse("", "SELECT $1::text", (oid,)),
+                frontend.Bind("", "", (0,), (name,), ()),
+                frontend.Execute("", 0),
+                frontend.Sync(),
+            ]
+        )
+        for name in (b"shop.secrets", b"shop.absent", b"gate", b"nobody")
+    ]
+    client.close()
+
+    assert len({_bytes(answer) for answer in answers}) == 1
+    assert _rows(answers[0]) == []
+
+
+async def test_a_row_of_a_table_is_no_parameter(attacked_gate: Gate) -> None:
+    """The source's row has more columns than the principal's: a value of it would count them."""
+    client = await _client(attacked_gate)
+    found = "SELECT reltype, oid FROM pg_class WHERE oid = 'shop.orders'::regclass"
+    ((row_type, _),) = _rows(await client.converse([frontend.Query(found)]))
+    answers = [
+        await client.converse(
+            [
+                frontend.Parse("", "SELECT $1::text", (int(row_type or b""),)),
+                frontend.Bind("", "", (0,), (b"(" + b"," * commas + b")",), ()),
+                frontend.Execute("", 0),
+                frontend.Sync(),
+            ]
+        )
+        for commas in range(9)
+    ]
+    client.close()
+
+    assert [_rows(answer) for answer in answers] == [[]] * 9 or all(map(_rows, answers))
+    states = [
+        [m.sqlstate for m in answer if isinstance(m, backend.ErrorResponse)] for answer in answers
+    ]
+    assert all(state == states[0] for state in states), states
+
+
 async def test_statements_of_another_session_do_not_exist(attacked_gate: Gate) -> None:
     one, two = await _client(attacked_gate), await _client(attacked_gate)
     await one.converse([frontend.Parse("mine", "SELECT 1", ()), frontend.Sync()])

@@ -406,6 +406,11 @@ IDENTITY = _in(
     ),
 )
 
+PIPELINE = _in(
+    "pipeline.py",
+    ("parameters may be of any type", "    _check_parameters(parameter_oids)\n", ""),
+)
+
 MUTANTS = (
-    *CLASSIFY, *BIND, *SCOPING, *SAFETY, *COLLATION, *FENCE, *STATISTICS, *GUARD, *VERIFY, *IDENTITY,
+    *CLASSIFY, *PIPELINE, *BIND, *SCOPING, *SAFETY, *COLLATION, *FENCE, *STATISTICS, *GUARD, *VERIFY, *IDENTITY,
 )  # fmt: skip
