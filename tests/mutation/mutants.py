@@ -346,7 +346,7 @@ VERIFY = _in(
     ),
     (
         "any function may run",
-        "if not verdict.is_allowed or (names[0] != verdict.schema and not is_side_by_side):",
+        "if not verdict.is_allowed or (names[0] != verdict.schema and not is_bare):",
         "if False:",
     ),
     (
