@@ -25,6 +25,9 @@ from policies.predicate import Scope
 # groups.
 _CLAIM_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@ -]{0,126}")
+# A part of a relation's name, and the parts with their dots: what they do not cover is no name.
+_PART = re.compile(r'"(?:[^"]|"")+"|[^."][^.]*')
+_DOTTED = re.compile(r'(?:^|(?<=.)\.)(?:"(?:[^"]|"")+"(?=\.|$)|[^."][^.]*)', re.DOTALL)
 IDENTIFIER_BYTES_MAX = 63  # PostgreSQL: NAMEDATALEN - 1
 
 _IDENTITY_FIELDS = ("subject", "actor", "issuer")
@@ -203,8 +206,13 @@ def mask_named(value: Value, masks: Mapping[str, Mask]) -> Mask | None:
 
 
 def relation_key(value: Value, name: str, source: str) -> RelationKey | None:
-    """`schema.name` or `source.schema.name` as a key; None after a problem."""
-    parts = name.split(".")
+    """`schema.name` or `source.schema.name` as a key; None after a problem.
+
+    A part that holds a dot or begins with a quotation mark is quoted as in SQL: `public."a.b"`.
+    """
+    parts = [_unquoted(part) for part in _PART.findall(name)]
+    if "".join(_DOTTED.findall(name)) != name:
+        parts = []
     if len(parts) == 2:
         parts.insert(0, source)
     if len(parts) != 3 or not all(parts):
@@ -214,6 +222,10 @@ def relation_key(value: Value, name: str, source: str) -> RelationKey | None:
         value.problem(f"a part of the name is longer than {IDENTIFIER_BYTES_MAX} bytes")
         return None
     return RelationKey(*parts)
+
+
+def _unquoted(part: str) -> str:
+    return part[1:-1].replace('""', '"') if part.startswith('"') else part
 
 
 def _pointer(value: Value) -> str | None:

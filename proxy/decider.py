@@ -26,7 +26,7 @@ from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
 from proxy.counters import Counters
 from proxy.decision import Decided, Runnable, Standing, Target
-from proxy.estate import CurrentEstate, Estate
+from proxy.estate import CurrentEstate, Estate, told_to_the_operator
 from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault, UnsupportedFault
 from proxy.policy_answers import decision_of, literals_of
 from proxy.recode import Recoder, recoder
@@ -165,13 +165,11 @@ class PolicyDecider:
     async def decide(
         self, session: Session, statement: Statement, parameter_oids: tuple[int, ...]
     ) -> Decided:
-        """See `decision.Decider`.
-
-        The shadow may build a database meanwhile, and policy or schema change: then once more.
-        """
+        """See `decision.Decider`. Once more if policy or schema change while the shadow works."""
         for _ in range(CHANGES_MAX):
             estate = self._estate()
-            decided = await self._decide_under(estate, session, statement, parameter_oids)
+            with told_to_the_operator():
+                decided = await self._decide_under(estate, session, statement, parameter_oids)
             if self._estate().revision == estate.revision:
                 return decided
         raise Fault("policy and schemas change faster than statements", sqlstate="40001")
@@ -466,17 +464,18 @@ class PolicyDecider:
     ) -> list[RowBatch]:
         """See `decision.Decider`."""
         assert isinstance(decided, _Decided), "made by this class"
-        catalog = self._estate().class_of(session.identity.roles, session.identity.sources)
-        shadow = await self._shadow.class_for(catalog)
-        answer = await shadow.run(
-            decided.guarded_sql,
-            arguments.values,
-            arguments.formats,
-            formats,
-            parameter_oids=decided.parameter_oids,
-            search_path=decided.search_path,
-            principal=session.identity.subject,
-        )
+        with told_to_the_operator():
+            catalog = self._estate().class_of(session.identity.roles, session.identity.sources)
+            shadow = await self._shadow.class_for(catalog)
+            answer = await shadow.run(
+                decided.guarded_sql,
+                arguments.values,
+                arguments.formats,
+                formats,
+                parameter_oids=decided.parameter_oids,
+                search_path=decided.search_path,
+                principal=session.identity.subject,
+            )
         return list(answer.batches)
 
 

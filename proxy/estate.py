@@ -9,11 +9,17 @@ This file must not know statements, sessions or files.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
+import structlog
+
 from policies.decide import PolicySet
-from proxy.catalog.virtual import ClassCatalog, SourceCatalog, class_catalog
+from proxy.catalog.virtual import CatalogError, ClassCatalog, SourceCatalog, class_catalog
+from proxy.faults import SourceFault
+
+_logger = structlog.get_logger("estate")
 
 CLASSES_MAX = 256
 """Role combinations remembered; each holds references into the source catalogs."""
@@ -64,3 +70,16 @@ class Estate:
 
 
 CurrentEstate = Callable[[], Estate]
+
+
+@contextmanager
+def told_to_the_operator() -> Iterator[None]:
+    """A catalog that cannot be made names what a principal may not see: it learns that much only.
+
+    Raises SourceFault (57P03) for CatalogError.
+    """
+    try:
+        yield
+    except CatalogError as error:
+        _logger.error("catalog not made", reason=str(error))
+        raise SourceFault("the catalog is not available", sqlstate="57P03") from error

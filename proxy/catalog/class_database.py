@@ -30,7 +30,7 @@ CLASS_DIGITS: Final = 24  # 96 bits of the class key: not to be guessed, nor met
 STATEMENT_TIMEOUT_MS: Final = 5_000  # the slowest of 443 clients' catalog statements took 0.3 s
 LOCK_TIMEOUT_MS: Final = 1_000
 IDLE_TRANSACTION_TIMEOUT_MS: Final = 30_000
-CONNECTIONS_PER_CLASS_MAX: Final = 32  # all processes of one gate together
+CONNECTIONS_PER_CLASS_MAX: Final = 128  # all processes of one gate together
 
 _ROLE_SETTINGS: Final = {
     "default_transaction_read_only": "on",

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Final, cast
 
-from proxy.faults import Fault, InternalFault, SourceFault
+from proxy.faults import Fault, InternalFault, LimitFault, SourceFault
 from proxy.wire.backend import (
     AuthenticationOk,
     AuthenticationSASL,
@@ -31,6 +31,8 @@ from proxy.wire.protocol import ClientProtocol
 
 OPEN_TIMEOUT_SECONDS: Final = 10.0  # connect plus first answer take 2.4 ms when the machine is idle
 ANSWER_TIMEOUT_SECONDS: Final = 15.0  # above the shadow's own statement_timeout
+# Of one query: out of memory, more temporary files than temp_file_limit (appendix A).
+EXHAUSTED_SQLSTATES: Final = frozenset({"53200", "53400"})
 UNREAD_MESSAGES_MAX: Final = 64  # a batch holds up to 64 kB of rows; beyond this, reading pauses
 
 Answer = BackendMessage | RowBatch | CopyBatch
@@ -161,6 +163,11 @@ def fault_of(error: ErrorResponse) -> Fault:
     sqlstate = error.sqlstate
     if sqlstate.startswith("XX"):
         return InternalFault("the catalog cannot answer this statement")
+    if sqlstate in EXHAUSTED_SQLSTATES:
+        return LimitFault(
+            "the catalog query needs more memory or temporary space than it may use",
+            sqlstate=sqlstate,
+        )
     if sqlstate.startswith(("57P", "58", "53")):
         return SourceFault("the catalog is not available", sqlstate="57P03")
     position = error.fields.get("P", "")

@@ -32,7 +32,10 @@ from proxy.wire.backend import (
 from proxy.wire.batch import RowBatch
 from proxy.wire.frontend import Bind, Describe, Execute, Parse, Query, Sync
 
-LINKS_PER_CLASS_MAX: Final = 3  # a statement takes 0.14 ms to describe, some 1 ms to answer
+DESCRIBING_MAX: Final = 2  # of one class at once: a statement takes 0.14 ms to describe
+# Catalog statements of one class at once: 1 ms each as a rule, some seconds for one that is made to
+# last. Apart from those described, so that nobody's data waits for somebody's catalog bomb.
+ANSWERING_MAX: Final = 3
 LINK_WAIT_SECONDS: Final = 10.0
 STATEMENTS_PER_LINK_MAX: Final = 1_000  # a backend grows to 20 MB over some 300 differing ones
 IDLE_LINKS_MAX: Final = 32  # over all classes of this process: each is a backend of 4 to 20 MB
@@ -101,7 +104,8 @@ class ShadowClass:
         self._materialising = asyncio.Lock()
         self._links = links
         self._idle: list[Link] = []
-        self._slots = asyncio.Semaphore(LINKS_PER_CLASS_MAX)
+        self._describing = asyncio.Semaphore(DESCRIBING_MAX)
+        self._answering = asyncio.Semaphore(ANSWERING_MAX)
         self._descriptions: OrderedDict[
             tuple[str, tuple[int, ...], tuple[str, ...]], ShadowDescription
         ] = OrderedDict()
@@ -245,7 +249,8 @@ class ShadowClass:
         answers: list[Answer] = []
         fault: Fault | None = None
         size = 0
-        async with self._link() as link:
+        slots = self._answering if search_path is None else self._describing
+        async with self._link(slots) as link:
             if search_path is not None and link.search_path != search_path:
                 request = Query(f"SET search_path TO {_path(search_path)}").encode() + request
                 exchanges += 1
@@ -265,12 +270,12 @@ class ShadowClass:
         return answers
 
     @asynccontextmanager
-    async def _link(self) -> AsyncIterator[Link]:
+    async def _link(self, slots: asyncio.Semaphore) -> AsyncIterator[Link]:
         """An idle link or a new one; it comes back only if its exchange ended as it should."""
         materialised = await self._ready()
         try:
             async with asyncio.timeout(LINK_WAIT_SECONDS):
-                await self._slots.acquire()
+                await slots.acquire()
         except TimeoutError:
             raise LimitFault("the catalog is busy", sqlstate="53300") from None
         link: Link | None = None
@@ -286,7 +291,7 @@ class ShadowClass:
         finally:
             if link is not None:
                 self._give_back(link, materialised)
-            self._slots.release()
+            slots.release()
 
     def _give_back(self, link: Link, materialised: Materialised) -> None:
         is_kept = (

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import yaml
 
+from proxy.catalog.definition import quote_identifier
 from proxy.catalog.virtual import Column, Relation, SourceCatalog
 from proxy.commands.personal import MASKS, looks_like
 from proxy.commands.right import Grant, Rights, RowPolicy
@@ -37,10 +38,13 @@ _RULES = """\
     #   roles: [reader]"""
 
 
-def policy_name(relation: Relation) -> str | None:
-    """How a policy writes the relation; None where dots in its name leave no way to write it."""
-    has_dot = "." in relation.schema or "." in relation.name
-    return None if has_dot else f"{relation.schema}.{relation.name}"
+def policy_name(relation: Relation) -> str:
+    """How a policy writes the relation: a part with a dot in it is quoted, as in SQL."""
+    return ".".join(_part(name) for name in (relation.schema, relation.name))
+
+
+def _part(name: str) -> str:
+    return quote_identifier(name) if "." in name or name.startswith('"') else name
 
 
 def starting_policy(catalog: SourceCatalog, rights: Mapping[int, Rights]) -> str:
@@ -69,12 +73,7 @@ def starting_policy(catalog: SourceCatalog, rights: Mapping[int, Rights]) -> str
 
 
 def _table(relation: Relation, rights: Rights) -> str:
-    name = policy_name(relation)
-    if name is None:
-        return _comment(
-            f"  {relation.schema}.{relation.name}: a policy cannot name it, for its dot"
-        )
-    lines = [f"  {_scalar(name)}:"]
+    lines = [f"  {_scalar(policy_name(relation))}:"]
     if relation.kind in _KIND_NAMES:
         lines.append(_comment(f"    {_KIND_NAMES[relation.kind]}"))
     lines += [_comment(f"    {text}") for text in _rights_lines(rights)]
@@ -83,7 +82,7 @@ def _table(relation: Relation, rights: Rights) -> str:
     lines.append(_RULES)
     if all(looks_like(column.name, column.type_name) for column in relation.columns):
         # A table that could show nothing is a mistake to the loader: it waits for its reviewer.
-        title = _comment(f"  REVIEW {name}: every column looks personal")
+        title = _comment(f"  REVIEW {policy_name(relation)}: every column looks personal")
         return "\n".join([title, *(_comment(f"  {line[2:]}") for line in lines)])
     return "\n".join(lines)
 

@@ -108,7 +108,31 @@ def refusal(statement: Statement) -> Fault:
             "EXPLAIN is not supported: a plan tells of hidden rows",
             hint="EXPLAIN POLICY <query> shows which rules apply.",
         )
+    if _makes_temporary(statement.node):
+        return _no_temporary()
     return DeniedFault("permission denied: this kind of statement is not allowed")
+
+
+def _makes_temporary(node: tree.Node) -> bool:
+    """CREATE TEMP TABLE, VIEW, or TABLE … AS: BI tools try one to learn whether they may."""
+    match node.DESCRIPTOR.name:
+        case "CreateStmt":
+            relation = node.relation
+        case "ViewStmt":
+            relation = node.view
+        case "CreateTableAsStmt":
+            relation = node.into.rel
+        case _:
+            return False
+    return bool(relation.relpersistence == "t" or relation.schemaname == "pg_temp")
+
+
+def _no_temporary() -> Fault:
+    """As Postgres refuses a role without the privilege TEMPORARY: tools then do without."""
+    return DeniedFault(
+        "permission denied to create temporary tables in this database",
+        hint="This gate only reads. Use a subquery or WITH instead.",
+    )
 
 
 # The walk
@@ -141,6 +165,8 @@ def _walk(root: tree.Node, facts: _Facts) -> None:
 
 def _select(message: tree.Node, facts: _Facts) -> None:
     if message.HasField("into_clause"):
+        if message.into_clause.rel.relpersistence == "t":
+            raise _no_temporary()
         raise DeniedFault("permission denied: SELECT INTO writes a table")
     if message.locking_clause:
         raise UnsupportedFault("row locks (FOR UPDATE, FOR SHARE) are not supported")
@@ -305,8 +331,11 @@ def _route(query: tree.Node, facts: _Facts) -> Route:
     if not catalog and not facts.catalog_names:
         return Route.DATA
     if len(catalog) != len(bases):
+        asked = sorted({base.relname for base in catalog} | facts.catalog_names)
+        read = sorted({base.relname for base in bases if base not in catalog})
         raise UnsupportedFault(
             "a statement may read the catalog or data, not both at once",
+            detail=f"Of the catalog: {', '.join(asked)}. Data: {', '.join(read)}.",
             hint="Query the catalog and the data in two statements.",
         )
     return Route.CATALOG

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
+from policies.declare import relation_key
+from policies.document import Reporter, Value
 from policies.identity import ClaimLookup, ClaimSource
 from policies.model import RelationKey
 from tests.policies.writing import policy, problems
@@ -95,3 +98,30 @@ def test_a_stored_claim_is_a_lookup() -> None:
     found = policy(TABLES, header=header).mapping.lookups["tier"].lookup
     assert found is not None
     assert (found.stored, found.source, found.parameters) == ("level", "", ())
+
+
+@pytest.mark.parametrize(
+    ("written", "parts"),
+    [
+        ("shop.orders", ("main", "shop", "orders")),
+        ("other.shop.orders", ("other", "shop", "orders")),
+        ('shop."a.b"', ("main", "shop", "a.b")),
+        ('"x.y"."say ""hi"""', ("main", "x.y", 'say "hi"')),
+        ('shop.a"b', ("main", "shop", 'a"b')),
+        ("shop.new\nline", ("main", "shop", "new\nline")),
+        ("shop..orders", None),
+        (".orders", None),
+        ("shop.", None),
+        ('shop."a"b', None),
+        ('shop."a', None),
+        ('shop.""', None),
+        ("a.b.c.d", None),
+        ("", None),
+    ],
+)
+def test_relation_names(written: str, parts: tuple[str, str, str] | None) -> None:
+    reporter = Reporter()
+    value = Value(yaml.compose("x"), "policy.yaml", reporter)
+    found = relation_key(value, written, "main")
+    assert found == (None if parts is None else RelationKey(*parts))
+    assert bool(reporter.problems) == (parts is None)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from proxy import estate
-from proxy.estate import Estate
+from proxy.catalog.virtual import CatalogError
+from proxy.estate import Estate, told_to_the_operator
+from proxy.faults import SourceFault
 from tests.proxy import shop
 
 ANALYST = frozenset({"analyst"})
@@ -89,3 +91,10 @@ def test_whoever_is_bound_to_sources_sees_no_other() -> None:
     assert found.class_of(ANALYST, frozenset({"another"})).relations == {}
     bound = found.class_of(ANALYST, frozenset({"main"}))
     assert set(bound.relations) == set(found.class_of(ANALYST).relations)
+
+
+def test_a_catalog_that_cannot_be_made_is_refused_without_its_names() -> None:
+    with pytest.raises(SourceFault) as caught, told_to_the_operator():
+        raise CatalogError("`hr.salaries` exists in two sources")
+    assert (caught.value.sqlstate, caught.value.detail) == ("57P03", None)
+    assert "salaries" not in caught.value.message

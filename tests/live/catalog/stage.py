@@ -34,7 +34,7 @@ ROLES = {"analyst": "Sees everything", "clerk": "Sees names", "stranger": "Sees 
 CLERK_SEES = {"public.customers": ["id", "name"]}
 
 _COLUMNS = """
-SELECT n.nspname || '.' || c.relname, a.attname
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = relnamespace
 WHERE n.nspname !~ '^(pg_|information_schema)' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND a.attnum > 0 AND NOT a.attisdropped
@@ -109,7 +109,7 @@ def policy_for(
 
 
 async def all_columns(source: Cluster) -> dict[str, list[str]]:
-    """Every column of every relation of the source, by `schema.relation`."""
+    """Every column of every relation of the source, by `schema.relation` as a policy quotes it."""
     connection = await source.connect(DATABASE)
     try:
         found: dict[str, list[str]] = {}

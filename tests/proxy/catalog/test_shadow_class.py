@@ -170,7 +170,7 @@ async def test_what_a_statement_sets_is_gone_after_it(asked: ShadowClass) -> Non
     await asked.run(
         "SELECT set_config('search_path', 'hr', false), set_config('statement_timeout', '0', false)"
     )
-    for _ in range(module.LINKS_PER_CLASS_MAX + 1):
+    for _ in range(module.ANSWERING_MAX + 1):
         told = await asked.run(
             "SELECT current_setting('search_path'), current_setting('statement_timeout'),"
             " current_setting('transaction_read_only')"
@@ -214,7 +214,7 @@ async def test_huge_answer_is_refused(asked: ShadowClass, monkeypatch: pytest.Mo
 async def test_many_at_once_share_few_links(asked: ShadowClass, cluster: Cluster) -> None:
     answers = await asyncio.gather(*(asked.run(f"SELECT {number}") for number in range(40)))
     assert [texts(rows) for rows in answers] == [[(str(number),)] for number in range(40)]
-    assert len(asked._idle) <= module.LINKS_PER_CLASS_MAX
+    assert len(asked._idle) <= module.ANSWERING_MAX
 
 
 async def test_killed_backend_is_replaced_unseen(asked: ShadowClass, cluster: Cluster) -> None:
