@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from policies.claims import ClaimValue
-from proxy import explain
+from proxy import explain, fragments
 from proxy.catalog.class_database import Oids
 from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
@@ -38,7 +38,6 @@ from proxy.sql import pipeline, tree
 from proxy.sql.classify import Classified, Route, classify
 from proxy.sql.identity import SessionFacts
 from proxy.sql.parse import Kind, Statement
-from proxy.sql.plan import Fragment, copy_fragment, query_fragment
 from proxy.sql.template import lift, with_text
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import RowBatch
@@ -120,6 +119,7 @@ class _Decided:
     search_path: tuple[str, ...]
     classified: Classified
     source_oids: tuple[int, ...] = ()
+    part_oids: tuple[tuple[int, ...], ...] = ()
     result_oids: tuple[int, ...] | None = None
     guarded: pipeline.Guarded | None = None
     recoder: Recoder | None = None
@@ -296,7 +296,7 @@ class PolicyDecider:
             if told is fault:
                 raise
             raise told from fault
-        decisions = [one.decision for one in guarded.rewritten.guards]
+        decisions = [one.decision for one in guarded.guards]
         ends = [one.valid_until for one in decisions if one.valid_until is not None]
         is_explain = statement.kind is Kind.EXPLAIN_POLICY
         source = guarded.source or self._any_source(estate)
@@ -306,21 +306,22 @@ class PolicyDecider:
             target=Target.GATE if is_explain else Target.SOURCE,
             source=source,
             source_oids=tuple(oids.source_oid(source, oid) for oid in described.parameter_oids),
+            part_oids=fragments.part_oids(guarded, oids, described.parameter_oids),
             parameter_oids=described.parameter_oids,
             result_oids=tuple(
                 oids.result_oid(source, one.type_oid) for one in described.fields or ()
             ),
             fields=explain.FIELDS if is_explain else described.fields,
             revision=estate.revision,
-            guarded_sql=guarded.rewritten.sql,
+            guarded_sql=guarded.sql,
             accesses=accesses(guarded),
             catalog_key=catalog.key,
             search_path=facts.schemas,
             classified=classified,
             guarded=guarded,
-            recoder=recoder(
-                catalog, oids, source, described.fields or (), described.parameter_oids
-            ),
+            recoder=None
+            if guarded.parts
+            else recoder(catalog, oids, source, described.fields or (), described.parameter_oids),
             valid_until=min(ends, default=None),
         )
 
@@ -385,16 +386,33 @@ class PolicyDecider:
             return Runnable(shadow_sql=decided.guarded_sql)
         estate = self._estate()
         now = self._clock()
-        for guarded in decided.guarded.rewritten.guards:
+        for guarded in decided.guarded.guards:
             if decision_of(estate, session, guarded.key, now) != guarded.decision:
                 raise InternalFault("a cached decision is not the one in force")
         if decided.target is Target.GATE:
             return Runnable(rows=explain.rows(decided.guarded, estate.policy.version))
+
+        def claim(name: str) -> ClaimValue:
+            return estate.policy.claim_value(session.identity, name)
+
         return Runnable(
-            fragment=self._fragment(estate, session, decided, decided.guarded),
+            fragment=fragments.whole(
+                decided.guarded,
+                decided.source,
+                claim,
+                copy=decided.classified.copy,
+                parameter_oids=decided.source_oids,
+                result_oids=decided.result_oids,
+            ),
             pattern_parameters=decided.guarded.rewritten.pattern_parameters,
+            # What remains of a statement over several sources sees visible rows only.
+            is_text_visible=bool(decided.guarded.parts),
             arguments=Arguments(decided.lifted) if decided.lifted else None,
             recoder=decided.recoder,
+            loads=fragments.loads(decided.guarded, claim, decided.part_oids),
+            catalog=estate.class_of(session.identity.roles, session.identity.sources)
+            if decided.guarded.parts
+            else None,
         )
 
     @property
@@ -409,7 +427,9 @@ class PolicyDecider:
         if decided.target is not Target.SOURCE or not self.is_current(session, decided):
             return None
         runnable = self.runnable(session, decided)
-        if runnable.fragment is None or runnable.pattern_parameters or runnable.is_text_visible:
+        if runnable.fragment is None or runnable.loads:
+            return None
+        if runnable.pattern_parameters or runnable.is_text_visible:
             return None
         # A decision changes with the person, the policy and the time: the first is fixed.
         ends = (session.identity.expires_at, decided.valid_until)
@@ -421,22 +441,6 @@ class PolicyDecider:
         """See `decision.Decider`."""
         assert isinstance(decided, _Decided), "made by this class"
         return replace(decided, statement=statement, lifted=values)
-
-    def _fragment(
-        self, estate: Estate, session: Session, decided: _Decided, guarded: pipeline.Guarded
-    ) -> Fragment:
-        def claim(name: str) -> ClaimValue:
-            return estate.policy.claim_value(session.identity, name)
-
-        if decided.classified.copy is not None:
-            return copy_fragment(guarded.verified, decided.source, decided.classified.copy)
-        return query_fragment(
-            guarded.verified,
-            decided.source,
-            claim,
-            parameter_oids=decided.source_oids,
-            result_oids=decided.result_oids,
-        )
 
     async def clarified(self, session: Session, decided: Decided, fault: Fault) -> Fault:
         """See `decision.Decider`.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from proxy.catalog.virtual import ClassCatalog
 from proxy.faults import Fault
 from proxy.recode import Recoder
 from proxy.runtime.audit import RelationAccess
@@ -16,6 +17,7 @@ from proxy.session import Session
 from proxy.sources.base import Arguments
 from proxy.sql.parse import Statement
 from proxy.sql.plan import Fragment
+from proxy.sql.split import PartColumn
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import RowBatch
 
@@ -52,6 +54,15 @@ class Decided(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """A part of a statement over several sources: run `fragment`, put its rows into `table`."""
+
+    fragment: Fragment
+    table: str
+    columns: tuple[PartColumn, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Runnable:
     """One execution of a decided statement for one identity.
 
@@ -59,6 +70,7 @@ class Runnable:
     them. `is_text_visible`: nothing is evaluated on a hidden row, so error texts of the source may
     be told. `arguments`, where not None, stand in for the client's: values lifted from its text.
     `recoder` where binary values tell of types that source and client number differently.
+    `loads` come first where `fragment` is for the merge engine, in a database for `catalog`.
     """
 
     fragment: Fragment | None = None
@@ -68,6 +80,8 @@ class Runnable:
     is_text_visible: bool = False
     arguments: Arguments | None = None
     recoder: Recoder | None = None
+    loads: tuple[Load, ...] = ()
+    catalog: ClassCatalog | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,14 @@ FIELDS = text_fields("policy")
 def rows(guarded: Guarded, policy_version: str) -> tuple[tuple[str], ...]:
     """One line per fact, relations in name order."""
     lines = [f"policy {policy_version[:12]}"]
-    seen = {str(one.key): one for one in guarded.rewritten.guards}
+    seen = {str(one.key): one for one in guarded.guards}
     for name in sorted(seen):
         lines.extend(_relation(seen[name]))
     if not seen:
         lines.append("no table is read")
+    if guarded.parts:
+        lines.append("several sources: each is asked for a part, a Postgres of the gate merges")
+        lines.extend(f"  {part.guarded.source}: {part.asked}" for part in guarded.parts)
     return tuple((line,) for line in lines)
 
 

@@ -23,12 +23,13 @@ from proxy import cursor, setting_query, utility
 from proxy.decision import Decided, Decider, Runnable
 from proxy.execute import execute_arguments
 from proxy.faults import Fault, SyntaxFault
+from proxy.federation.merge import Merger
 from proxy.inner import fresh, inner_statement
 from proxy.limits import PARAMETERS_MAX
 from proxy.phases import Phase, Phases
 from proxy.record import Recorder, tell_decision
 from proxy.rows import encode_rows, notice_message
-from proxy.run import Run, run_catalog, run_source
+from proxy.run import Run, run_catalog, run_merged, run_source
 from proxy.runtime.audit import AuditFault
 from proxy.sql import tree
 from proxy.sql.parameter import refuse_parameters
@@ -37,6 +38,8 @@ from proxy.trace_comment import trace_id
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import Row, RowBatch
 from proxy.workspace import Portal, Prepared, Workspace
+
+WITHOUT_MERGER = Merger(None, 0)
 
 STALE = "cached plan must not change result type"
 
@@ -47,9 +50,12 @@ _STATE = frozenset({"25P02", "26000", "34000"})
 class Gate:
     """Shared by all sessions of a worker: it holds no state of any of them."""
 
-    def __init__(self, decider: Decider, recorder: Recorder) -> None:
+    def __init__(
+        self, decider: Decider, recorder: Recorder, merger: Merger = WITHOUT_MERGER
+    ) -> None:
         self._decider = decider
         self._recorder = recorder
+        self._merger = merger
 
     @property
     def decider(self) -> Decider:
@@ -354,7 +360,9 @@ class Gate:
         portal.is_started = True
         failure: Fault | None = None
         try:
-            if runnable.fragment is not None:
+            if runnable.loads:
+                source = run_merged(workspace, portal, row_max, runnable, self._merger)
+            elif runnable.fragment is not None:
                 source = run_source(workspace, portal, row_max, runnable)
             else:
                 source = run_catalog(workspace, portal, row_max, runnable, self._decider)

@@ -295,5 +295,5 @@ def accesses(guarded: Guarded) -> tuple[RelationAccess, ...]:
                 if column.mask is not None and column.name in one.columns_read
             },
         )
-        for one in guarded.rewritten.guards
+        for one in guarded.guards
     )

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from proxy.decision import Decider, Runnable
 from proxy.faults import Fault, InternalFault
+from proxy.federation.merge import Merger
 from proxy.phases import Phases
 from proxy.record import Recorder, outcome, tell_decision
 from proxy.rows import encode_rows
@@ -72,6 +74,24 @@ class Run:
         )
 
 
+async def run_merged(
+    workspace: Workspace, portal: Portal, row_max: int, runnable: Runnable, merger: Merger
+) -> AsyncGenerator[bytes, None]:
+    """Run, or run on, a portal over several sources. Raises SourceFault, LimitFault."""
+    if not portal.place:
+        arguments = portal.arguments if runnable.arguments is None else runnable.arguments
+        check_patterns(arguments, runnable.pattern_parameters)
+        loaded = await merger.load(workspace, runnable, arguments)
+        portal.place = workspace.upstream.keep_apart(loaded)
+    try:
+        async with aclosing(run_source(workspace, portal, row_max, runnable)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+    finally:
+        if not portal.is_suspended:
+            workspace.upstream.give_back(portal.place)
+
+
 async def run_source(
     workspace: Workspace, portal: Portal, row_max: int, runnable: Runnable
 ) -> AsyncGenerator[bytes, None]:
@@ -87,7 +107,7 @@ async def run_source(
     columns = () if recoder is None else recoder.in_binary(portal.formats)
     under_way = portal.under_way
     if under_way is None:
-        connection = await workspace.upstream.take(fragment.source)
+        connection = await workspace.upstream.take(portal.place or fragment.source)
     else:
         connection = under_way.connection
     with workspace.upstream.running(connection):

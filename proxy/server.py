@@ -27,6 +27,7 @@ import structlog
 from proxy import port as ports
 from proxy.catalog.shadow import shadow_cluster
 from proxy.child import Child
+from proxy.federation.engine import merge_cluster
 from proxy.operations import Operations
 from proxy.runtime import log
 from proxy.runtime.config import Configuration, ConfigurationError, State, load
@@ -130,6 +131,7 @@ async def opened(
         stack.push_async_callback(cluster.stop)
         keeper = spawn(keep_alive(cluster), name="catalog server")
         stack.push_async_callback(_cancelled, keeper)
+        merge = await _merge_cluster(configuration, scratch, stack)
         listen = configuration.listen
         reserved = ports.reserve(listen.host, listen.port, is_taken_over=predecessor is not None)
         port = stack.enter_context(reserved).getsockname()[1]
@@ -141,7 +143,9 @@ async def opened(
         for number in range(worker_count(configuration)):
             child = Child(
                 replace(
-                    _instructions(configuration_file, cluster, scratch, port, is_demonstration),
+                    _instructions(
+                        configuration_file, (cluster, merge), scratch, port, is_demonstration
+                    ),
                     number=number,
                     predecessors=predecessors if number == 0 else 0,
                     is_successor=predecessor is not None,
@@ -204,6 +208,19 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
         await task
 
 
+async def _merge_cluster(
+    configuration: Configuration, scratch: Path, stack: AsyncExitStack
+) -> Cluster | None:
+    """The started cluster that merges, or None while there is nothing to merge."""
+    if len(configuration.sources) < 2:
+        return None
+    federation = configuration.federation
+    cluster = merge_cluster(federation.directory or scratch / "merge", federation.spill_bytes_max)
+    stack.push_async_callback(cluster.stop)
+    await cluster.start()
+    return cluster
+
+
 def worker_count(configuration: Configuration) -> int:
     """As configured, or one for each core that this process may use."""
     return configuration.listen.workers or len(os.sched_getaffinity(0))
@@ -248,11 +265,12 @@ async def _stop_all(workers: list[Child]) -> None:
 
 def _instructions(
     configuration_file: Path,
-    cluster: Cluster,
+    clusters: tuple[Cluster, Cluster | None],
     directory: Path,
     port: int,
     is_demonstration: bool,
 ) -> Instructions:
+    cluster, merge = clusters
     return Instructions(
         configuration=str(configuration_file.absolute()),
         is_demonstration=is_demonstration,
@@ -261,4 +279,6 @@ def _instructions(
         directory=str(directory),
         shadow_socket=str(cluster.socket_path),
         shadow_password_file=str(cluster.directory / "password"),
+        merge_socket=None if merge is None else str(merge.socket_path),
+        merge_password_file=None if merge is None else str(merge.directory / "password"),
     )

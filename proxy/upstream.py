@@ -44,10 +44,11 @@ class Upstream:
         self._held: dict[str, SourceConnection] = {}
         self._pins: dict[str, dict[str, str]] = {}
         """The pins that each source's connection was acquired with."""
-        self._running: SourceConnection | None = None
+        self._running: list[SourceConnection] = []
+        self._adopted = 0
 
     def __repr__(self) -> str:
-        return f"Upstream(held={sorted(self._held)}, is_running={self._running is not None})"
+        return f"Upstream(held={sorted(self._held)}, is_running={bool(self._running)})"
 
     async def take(self, source: str) -> SourceConnection:
         """The session's connection to `source`, in the state that the client's transaction demands.
@@ -78,6 +79,19 @@ class Upstream:
         assert source not in self._held, "nothing is held between statements"
         self._held[source] = connection
         self._pins[source] = self._settings.pins()
+
+    def keep_apart(self, connection: SourceConnection) -> str:
+        """Hold a connection that was opened for one portal. Returns the name to `take` it by."""
+        self._adopted += 1
+        place = f"merge {self._adopted}"
+        self._held[place] = connection
+        self._pins[place] = self._settings.pins()
+        return place
+
+    def give_back(self, place: str) -> None:
+        """The portal is over: let its connection go."""
+        if place in self._held:
+            self._give_back(place)
 
     async def _acquire(self, source: str) -> SourceConnection:
         found = self.find(source)
@@ -187,18 +201,19 @@ class Upstream:
     @contextlib.contextmanager
     def running(self, connection: SourceConnection) -> Iterator[None]:
         """Mark what a cancel must reach while a statement runs there."""
-        self._running = connection
+        self._running.append(connection)
         try:
             yield
         finally:
-            self._running = None
+            self._running.remove(connection)
 
     async def cancel(self) -> bool:
         """Ask the source to stop what runs now; False when nothing of this session runs there."""
-        if self._running is None:
+        if not self._running:
             return False
-        with contextlib.suppress(Fault, OSError):
-            await self._running.cancel()
+        for connection in tuple(self._running):
+            with contextlib.suppress(Fault, OSError):
+                await connection.cancel()
         return True
 
 

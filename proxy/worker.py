@@ -26,7 +26,9 @@ from proxy.counters import Counters
 from proxy.decider import PolicyDecider
 from proxy.extensions import allow, trusted_extensions
 from proxy.faults import Fault
-from proxy.gate import Gate
+from proxy.federation.engine import MergeEngine
+from proxy.federation.merge import Merger
+from proxy.gate import WITHOUT_MERGER, Gate
 from proxy.handshake import Reception
 from proxy.listener import Listener
 from proxy.lookup import ClaimLookups
@@ -59,7 +61,8 @@ _logger = structlog.get_logger("worker")
 @dataclass(frozen=True, slots=True)
 class Post:
     """Where one worker stands: its `number` from 0, the shared shadow cluster, the directory
-    through which workers reach each other (0700), and the state database, if there is one."""
+    through which workers reach each other (0700), the state database, if there is one, and the
+    cluster of the merge engine, if there are several sources."""
 
     number: int
     cluster: RunningCluster
@@ -68,6 +71,7 @@ class Post:
     predecessors: int = 0
     """Sockets that listen on the port already and will be closed: new clients come here."""
     is_successor: bool = False
+    merge: RunningCluster | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ async def opened(
         )
         await shadow.start()
         stack.push_async_callback(shadow.close)
+        merger = _merger(configuration, post, stack)
         desk = CancelDesk(post.number, post.directory, time.monotonic)
         desk.open()
         stack.callback(desk.close)
@@ -142,7 +147,7 @@ async def opened(
             limits=assembly.session_limits(configuration),
             facts=shadow.facts,
         )
-        listener = _listener(configuration, upkeep, shadow, reception, admitted, watch)
+        listener = _listener(configuration, upkeep, shadow, merger, reception, admitted, watch)
         listen = configuration.listen
         stack.push_async_callback(listener.close)
         port = await listener.open(listen.host, listen.port)
@@ -177,6 +182,20 @@ async def _audit_log(audit: config.Audit, post: Post) -> AuditLog:
             if not isinstance(fault.__cause__, BlockingIOError):
                 raise
     raise refused
+
+
+def _merger(configuration: Configuration, post: Post, stack: AsyncExitStack) -> Merger:
+    if post.merge is None:
+        return WITHOUT_MERGER
+    federation = configuration.federation
+    engine = MergeEngine(
+        post.merge,
+        database_name(configuration),
+        statement_ms_max=configuration.limits.statement_ms_max,
+        connections_max=federation.connections_max,
+    )
+    stack.push_async_callback(engine.close)
+    return Merger(engine, federation.table_bytes_max)
 
 
 async def _kept_up(
@@ -281,6 +300,7 @@ def _listener(
     configuration: Configuration,
     upkeep: Upkeep,
     shadow: Shadow,
+    merger: Merger,
     reception: Reception,
     sources: dict[str, Source],
     watch: RevocationWatch | None,
@@ -293,7 +313,7 @@ def _listener(
     )
     tls = configuration.listen.tls
     return Listener(
-        Gate(decider, reception.recorder),
+        Gate(decider, reception.recorder, merger),
         reception,
         sources,
         database=database_name(configuration),

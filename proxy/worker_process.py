@@ -57,6 +57,8 @@ class Instructions:
     state: dict[str, str | None] | None = None
     predecessors: int = 0
     is_successor: bool = False
+    merge_socket: str | None = None
+    merge_password_file: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """For one line of JSON."""
@@ -65,7 +67,7 @@ class Instructions:
 
 @dataclass(frozen=True, slots=True)
 class AttachedCluster:
-    """The shadow cluster, which belongs to the parent process."""
+    """A cluster that belongs to the parent process: the shadow's, or the merge engine's."""
 
     socket_path: Path
     password_file: Path
@@ -112,6 +114,11 @@ def _post(instructions: Instructions) -> Post:
         Path(instructions.shadow_socket), Path(instructions.shadow_password_file)
     )
     state = None if instructions.state is None else StatePlace(**instructions.state)  # type: ignore[arg-type] # as `asdict` wrote it
+    merge = None
+    if instructions.merge_socket is not None and instructions.merge_password_file is not None:
+        merge = AttachedCluster(
+            Path(instructions.merge_socket), Path(instructions.merge_password_file)
+        )
     return Post(
         instructions.number,
         cluster,
@@ -119,6 +126,7 @@ def _post(instructions: Instructions) -> Post:
         state,
         instructions.predecessors,
         instructions.is_successor,
+        merge,
     )
 
 

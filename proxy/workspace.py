@@ -58,8 +58,9 @@ class Portal:
     """A statement with its arguments, ready to run or running.
 
     `depth` is the number of savepoints when it was made: rolling back further than that closes it.
-    `upstream` is its name at the source once it is open there. `pending` are encoded rows that we
-    hold ourselves. `rows` counts what the last run told, `run` the whole.
+    `upstream` is its name at the source once it is open there; `place` the connection of its own
+    that it runs on, if parts of several sources were loaded for it. `pending` are encoded rows that
+    we hold ourselves. `rows` counts what the last run told, `run` the whole.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Portal:
     depth: int = 0
     is_cursor: bool = False
     upstream: str = ""
+    place: str = ""
     pending: list[bytes] | None = None
     is_started: bool = False
     is_finished: bool = False
@@ -168,6 +170,9 @@ class Workspace:
             return
         if portal.run is not None:
             await portal.run.finish()
+        if portal.place:
+            self.upstream.give_back(portal.place)
+            return
         if not portal.upstream or portal.is_finished:
             return
         if portal.prepared.decided is not None and portal.prepared.decided.source:

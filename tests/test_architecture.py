@@ -164,6 +164,13 @@ FLOORS = (
         frozenset({"socket", "ssl", "socketserver"}),
     ),
     Floor(
+        "3 federation",
+        ("proxy.federation",),
+        (*FLOOR_0, *FLOOR_1, *FLOOR_2, "proxy"),
+        frozenset({"asyncpg"}),
+        frozenset({"socket", "ssl", "socketserver"}),
+    ),
+    Floor(
         "4 edge",
         FLOOR_4,
         ("policies", "proxy"),
@@ -183,6 +190,8 @@ WITHOUT_OWN_TEST: dict[str, str] = {}
 # Tests of a folder as a whole, or of a file that is not Python.
 WITHOUT_OWN_SOURCE = {
     "tests/proxy/catalog/test_lockdown.py": "lockdown.sql",
+    "tests/proxy/federation/test_queries.py": "queries.sql, asked of two sources and of one",
+    "tests/proxy/federation/test_tpch.py": "tpch.sql, likewise",
     "tests/proxy/runtime/audit/test_crash.py": "the whole log, killed at every system call",
 }
 

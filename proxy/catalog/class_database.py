@@ -99,7 +99,8 @@ async def prepare_template(cluster: ClusterAddress, database_name: str) -> str:
             building = f"new_{name}"
             await admin.execute(f"DROP DATABASE IF EXISTS {building}")
             await admin.execute(f"CREATE DATABASE {building} TEMPLATE template0")
-            await _lock_down(cluster, building, script, database_name)
+            await lock_down(cluster, building, database_name)
+            await _prepare_numbers(cluster, building)
             await admin.execute(f"ALTER DATABASE {building} RENAME TO {name}")
     finally:
         await admin.close()
@@ -116,15 +117,24 @@ async def server_version(cluster: ClusterAddress) -> str:
         await admin.close()
 
 
-async def _lock_down(
-    cluster: ClusterAddress, database: str, script: str, database_name: str
-) -> None:
+async def lock_down(cluster: ClusterAddress, database: str, database_name: str) -> None:
+    """Take from a new database what a role without rights might still do or learn there.
+
+    `database_name` is what its clients see as the current database.
+    """
     connection = await cluster.connect(database)
     try:
         await connection.execute(
             "SELECT set_config('sallyport.database_name', $1, false)", database_name
         )
-        await connection.execute(script)
+        await connection.execute(_script("lockdown.sql"))
+    finally:
+        await connection.close()
+
+
+async def _prepare_numbers(cluster: ClusterAddress, database: str) -> None:
+    connection = await cluster.connect(database)
+    try:
         await _renumber(connection)
     finally:
         await connection.close()

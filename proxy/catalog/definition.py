@@ -51,6 +51,21 @@ def qualified(schema: str, name: str) -> str:
     return f"{quote_identifier(schema)}.{quote_identifier(name)}"
 
 
+def type_definition(catalog: ClassCatalog) -> list[str]:
+    """Statements that make the types that the class's columns have outside pg_catalog, in order.
+
+    Extensions' types become stand-ins. Raises CatalogError when two sources define one type
+    differently.
+    """
+    types = _merged_types(catalog)
+    stand_ins = {oid for oid, found in types.items() if found.kind not in "edc" or found.extension}
+    schemas = sorted({found.schema for found in types.values()} - {"public"})
+    statements = [f"CREATE SCHEMA {quote_identifier(schema)}" for schema in schemas]
+    statements += _types(types, stand_ins, ())
+    statements += [f"GRANT USAGE ON SCHEMA {quote_identifier(one)} TO PUBLIC" for one in schemas]
+    return statements
+
+
 @dataclass(frozen=True, slots=True)
 class Definition:
     """Statements that build a class in a database made from the bare template, in order.

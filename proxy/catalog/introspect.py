@@ -24,6 +24,7 @@ from proxy.catalog.virtual import (
     ForeignKey,
     Relation,
     SourceCatalog,
+    TextRules,
     TypeAttribute,
     TypeDefinition,
 )
@@ -125,6 +126,11 @@ SELECT n.nspname AS name, pg_catalog.obj_description(n.oid, 'pg_namespace') AS c
 FROM pg_catalog.pg_namespace n WHERE n.nspname = ANY(:names)
 """
 
+_DATABASE = """
+SELECT pg_catalog.to_jsonb(d) FROM pg_catalog.pg_database d
+WHERE d.datname = pg_catalog.current_database()
+"""
+
 
 async def introspect(
     connection: asyncpg.Connection,
@@ -157,6 +163,7 @@ async def introspect(
         names = sorted({row["schema"] for row in relations})
         comments = await _fetch(connection, _SCHEMAS, names=names)
         trusted = await introspect_extensions(connection, source, extensions) if extensions else ()
+        database = await connection.fetchval(_DATABASE)
     made = _relations(source, relations, columns, keys)
     return SourceCatalog(
         source=source,
@@ -167,7 +174,32 @@ async def introspect(
         ),
         schema_comments={row["name"]: row["comment"] for row in comments},
         extensions=trusted,
+        text_rules=text_rules(json.loads(database)),
     )
+
+
+def text_rules(database: Mapping[str, str | None]) -> TextRules:
+    """The rules of texts of a row of pg_database, whatever its version calls the columns.
+
+    PostgreSQL documentation, 53.15 pg_database: datlocprovider since 15 (c libc, i ICU, b builtin),
+    daticulocale in 15 and 16, datlocale since 17.
+    """
+    provider = database.get("datlocprovider") or "c"
+    locale = database.get("datlocale") or database.get("daticulocale") or ""
+    if provider == "i":
+        return TextRules(f"icu:{locale}", f"icu:{locale}")
+    if provider == "b":
+        return TextRules("C", "C" if locale == "C" else f"builtin:{locale}")
+    collate, ctype = database.get("datcollate") or "C", database.get("datctype") or "C"
+    return TextRules(_libc(collate, is_order=True), _libc(ctype, is_order=False))
+
+
+def _libc(name: str, *, is_order: bool) -> str:
+    """One spelling for locales that are one: C.UTF-8 orders by code point as C does."""
+    plain = name.lower().replace("-", "")
+    if plain in ("c", "posix") or (is_order and plain == "c.utf8"):
+        return "C"
+    return name.replace(".utf8", ".UTF-8")
 
 
 def _check_version(source: str, version: int) -> None:

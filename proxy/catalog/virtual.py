@@ -170,6 +170,15 @@ class Relation:
         return next((column for column in self.columns if column.name == name), None)
 
 
+@dataclass(frozen=True, slots=True)
+class TextRules:
+    """How a database orders texts and which letters it knows: `collate` and `ctype` as locale
+    names, code point order always as "C"; an ICU locale with the prefix `icu:`."""
+
+    collate: str = "C"
+    ctype: str = "C"
+
+
 @dataclass(frozen=True)
 class SourceCatalog:
     """Everything that introspection found in one source. `server_version` as 160014 for 16.14."""
@@ -180,6 +189,7 @@ class SourceCatalog:
     types: Mapping[int, TypeDefinition] = field(default_factory=dict)
     schema_comments: Mapping[str, str | None] = field(default_factory=dict)
     extensions: tuple[Extension, ...] = ()
+    text_rules: TextRules = TextRules()
 
     @property
     def digest(self) -> str:
@@ -193,6 +203,7 @@ class SourceCatalog:
         lines += [f"{name}\0{text}" for name, text in sorted(self.schema_comments.items())]
         lines += [repr(self.types[oid]) for oid in sorted(self.types)]
         lines += map(repr, self.extensions)
+        lines.append(repr(self.text_rules))
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
@@ -238,14 +249,16 @@ class VisibleRelation:
 class ClassCatalog:
     """The schema that one visibility class sees. `key`: hex digest of it; equal schemas share one.
 
-    `relations` is keyed by (schema, name): all sources stand behind one virtual database.
-    `extensions` are those that the operator trusts and a source has: the same in every class.
+    `relations` is keyed by (schema, name): all sources stand behind one virtual database. `types`
+    and `text_rules` are by source. `extensions` are those that the operator trusts and a source
+    has: the same in every class.
     """
 
     key: str
     relations: Mapping[tuple[str, str], VisibleRelation]
     types: Mapping[str, Mapping[int, TypeDefinition]] = field(default_factory=dict)
     schema_comments: Mapping[str, str | None] = field(default_factory=dict)
+    text_rules: Mapping[str, TextRules] = field(default_factory=dict)
     extensions: tuple[Extension, ...] = ()
 
     @property
@@ -364,6 +377,7 @@ def class_catalog(
     types: dict[str, dict[int, TypeDefinition]] = {}
     comments: dict[str, str | None] = {}
     extensions: dict[str, Extension] = {}
+    rules: dict[str, TextRules] = {}
     for catalog in catalogs:
         seen = []
         for extension in catalog.extensions:
@@ -382,6 +396,8 @@ def class_catalog(
             relations[place] = seen[-1]
             comments.setdefault(key.schema, catalog.schema_comments.get(key.schema))
         types[catalog.source] = _needed_types(catalog, seen)
+        if seen:
+            rules[catalog.source] = catalog.text_rules
     key_text = json.dumps(
         [[_told(relation) for relation in relations.values()], _told_types(types), comments]
         + [repr(extension) for extension in extensions.values()],
@@ -390,7 +406,7 @@ def class_catalog(
     )
     digest = hashlib.sha256(key_text.encode()).hexdigest()
     return ClassCatalog(
-        digest, MappingProxyType(relations), types, comments, tuple(extensions.values())
+        digest, MappingProxyType(relations), types, comments, rules, tuple(extensions.values())
     )
 
 

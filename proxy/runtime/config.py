@@ -76,6 +76,9 @@ __all__ = [
 ]
 
 _Wrong = Callable[[str, str], None]
+RESERVED_SOURCE = "merge"
+"""The name of the merge engine among sources, as `proxy/sql/split.py` has it."""
+
 _SOURCE_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -141,6 +144,8 @@ def _check(configuration: Configuration, builder: Builder, *, is_demonstration: 
     for index, source in enumerate(configuration.sources):
         if not _SOURCE_NAME.fullmatch(source.name):
             wrong(f"sources[{index}].name", "must be lower-case letters, digits and underscores")
+        if source.name == RESERVED_SOURCE:
+            wrong(f"sources[{index}].name", "is the gate's own name for its merge engine")
         for number, host in enumerate(source.hosts):
             _check_host(host, f"sources[{index}].hosts[{number}]", wrong)
     for field, path in _files(configuration):

@@ -345,6 +345,31 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Federation:
+    """The embedded Postgres that merges what several sources sent. Disposable; there is none
+    while one source is configured."""
+
+    directory: Path | None = setting(
+        "where its files lie; default: a temporary directory", default=None
+    )
+    connections_max: int = setting(
+        "statements over several sources that one worker process runs at a time",
+        default=16,
+        minimum=1,
+        maximum=90,
+    )
+    table_bytes_max: int = setting(
+        "what one table of such a statement may bring, in bytes of its rows",
+        default=1 << 30,
+        minimum=1 << 20,
+        maximum=1 << 40,
+    )
+    spill_bytes_max: int = setting(
+        "temporary files of one such statement", default=8 << 30, minimum=1 << 20, maximum=1 << 40
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class McpLimits:
     """What one tool call may take and return."""
 
@@ -461,6 +486,7 @@ class Configuration:
     state: State | None = setting(
         "access tokens, service accounts, policy history; without it there are none", default=None
     )
+    federation: Federation = setting("statements over several sources", default=Federation())
     log: Log = setting("operator's log", default=Log())
     metrics: Metrics | None = setting("figures and readiness, without encryption", default=None)
     mcp: Mcp | None = setting("Model Context Protocol server", default=None)

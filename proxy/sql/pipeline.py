@@ -18,15 +18,18 @@ from proxy.catalog.virtual import ClassCatalog, VisibleRelation
 from proxy.faults import DeniedFault, Fault, InternalFault, LimitFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
-from proxy.sql.bind import bind
+from proxy.sql.bind import Resolve, bind
 from proxy.sql.classify import Classified, base_relations
-from proxy.sql.fence import place_fences
-from proxy.sql.guard import Rewritten, guard
+from proxy.sql.exact import demand_exact
+from proxy.sql.fence import Fences, place_fences
+from proxy.sql.guard import GuardedRelation, Rewritten, guard
 from proxy.sql.identity import SessionFacts, settle
 from proxy.sql.parse import Statement
 from proxy.sql.pattern import settle_patterns
 from proxy.sql.safety import Safety
+from proxy.sql.scope import Bound
 from proxy.sql.shape import shapes
+from proxy.sql.split import MERGE, PartColumn, point_at_tables, take_apart
 from proxy.sql.verify import Verified, verify
 from proxy.wire.type_oids import FIRST_OWN_OID
 
@@ -41,16 +44,43 @@ Decide = Callable[[RelationKey], RelationDecision]
 class Guarded:
     """A verified statement with what its execution needs to know.
 
-    `source` the one source of its relations, "" for a statement without relations;
-    `pattern_parameters` the client's parameters (1-based) that must be well-formed LIKE patterns.
+    `source` the one source of its relations, "" for a statement without relations, `MERGE` for one
+    over several: then `parts` are to be loaded first, and `verified` is what remains.
     """
 
     verified: Verified
     source: str
+    parts: tuple[Part, ...] = ()
 
     @property
     def rewritten(self) -> Rewritten:
         return self.verified.rewritten
+
+    @property
+    def guards(self) -> tuple[GuardedRelation, ...]:
+        """Every relation that is read, with its decision: of the parts, where there are any."""
+        if self.parts:
+            return tuple(one for part in self.parts for one in part.guarded.rewritten.guards)
+        return self.rewritten.guards
+
+    @property
+    def sql(self) -> str:
+        """What runs, for the record: a text for each part, then the one that remains."""
+        texts = [f"{part.table}: {part.guarded.rewritten.sql}" for part in self.parts]
+        return ";\n".join([*texts, self.rewritten.sql])
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One relation of a statement over several sources: guarded, and where its rows go.
+
+    `asked` is the query before it was guarded, in terms of what the principal sees.
+    """
+
+    guarded: Guarded
+    asked: str
+    table: str
+    columns: tuple[PartColumn, ...]
 
 
 def rewrite(
@@ -86,18 +116,11 @@ def _rewrite(
     node = tree.copy(classified.query)
     settle(node, facts, type_schemas(catalog), relations=catalog.relations)
     patterns = settle_patterns(node, parameter_oids)
-    bound = bind(
-        node,
-        resolver(catalog, facts.schemas, facts.database),
-        classified.statement.position,
-        shapes(catalog),
-    )
+    resolve = resolver(catalog, facts.schemas, facts.database)
+    bound = bind(node, resolve, classified.statement.position, shapes(catalog))
     if len(bound.items) > FROM_ITEMS_MAX:
         raise LimitFault(f"statement reads more than {FROM_ITEMS_MAX} tables", sqlstate="54001")
-    # The shadow numbers types that are not built in otherwise than the source: not to be compared.
-    safety = Safety(bound, tuple(oid if oid < FIRST_NORMAL_OID else 0 for oid in parameter_oids))
-    fences = place_fences(bound, safety)
-    literals = None
+    safety = Safety(bound, _comparable(parameter_oids))
     decisions: dict[RelationKey, RelationDecision] = {}
 
     def decide_once(key: RelationKey) -> RelationDecision:
@@ -105,7 +128,32 @@ def _rewrite(
             decisions[key] = decide(key)
         return decisions[key]
 
-    keys = {item.relation.relation.key for item in bound.items if item.relation is not None}
+    if len({key.source for key in _keys(bound)}) > 1:
+        return _split(bound, safety, catalog, resolve, decide_once, parameter_oids, patterns)
+    return _guarded(bound, safety, decide_once, parameter_oids, patterns, claim_literals)
+
+
+def _comparable(oids: Sequence[int]) -> tuple[int, ...]:
+    """The shadow numbers types that are not built in otherwise than a source: 0 for those."""
+    return tuple(oid if oid < FIRST_NORMAL_OID else 0 for oid in oids)
+
+
+def _keys(bound: Bound) -> set[RelationKey]:
+    return {item.relation.relation.key for item in bound.items if item.relation is not None}
+
+
+def _guarded(
+    bound: Bound,
+    safety: Safety,
+    decide_once: Decide,
+    parameter_oids: Sequence[int],
+    patterns: frozenset[int],
+    claim_literals: Callable[[str, RelationDecision], str | None] | None = None,
+) -> Guarded:
+    """Fence, guard and verify a statement whose relations all live in one source."""
+    fences = place_fences(bound, safety)
+    keys = _keys(bound)
+    literals = None
     if claim_literals is not None:
         literals = {
             name: claim_literals(name, decide_once(key))
@@ -120,10 +168,46 @@ def _rewrite(
         pattern_parameters=patterns,
         claim_literals=literals,
     )
-    sources = {key.source for key in keys}
-    if len(sources) > 1:
-        raise UnsupportedFault("a statement over several sources is not supported")
-    return Guarded(verify(rewritten), sources.pop() if sources else "")
+    return Guarded(verify(rewritten), next((key.source for key in keys), ""))
+
+
+def _split(
+    bound: Bound,
+    safety: Safety,
+    catalog: ClassCatalog,
+    resolve: Resolve,
+    decide_once: Decide,
+    parameter_oids: Sequence[int],
+    patterns: frozenset[int],
+) -> Guarded:
+    """Guard each relation at its own source, and what remains over the tables they are loaded to.
+
+    Nothing of what remains needs a fence: hidden rows and values never get there.
+    """
+    wanted = take_apart(bound, safety)
+    demand_exact(bound, safety, wanted, catalog)
+    known_oids = _comparable(parameter_oids)
+    parts = []
+    for one in wanted:
+        asked = tree.print_tree(one.query)
+        alone = bind(one.query, resolve)
+        guarded = _guarded(
+            alone, Safety(alone, known_oids), decide_once, parameter_oids, frozenset()
+        )
+        parts.append(Part(guarded, asked, one.table, one.columns))
+    caps = [decide_once(one.relation.relation.key) for one in wanted]
+    decisions = {
+        key: replace(decision, row_limit=cap.row_limit, byte_limit=cap.byte_limit)
+        for (key, decision), cap in zip(point_at_tables(bound, wanted).items(), caps, strict=True)
+    }
+    remaining = guard(
+        bound,
+        Fences(),
+        lambda key: decisions[key],
+        parameter_count=len(parameter_oids),
+        pattern_parameters=patterns,
+    )
+    return Guarded(verify(remaining), MERGE, tuple(parts))
 
 
 def _check_parameters(oids: Sequence[int]) -> None:

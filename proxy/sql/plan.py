@@ -54,12 +54,16 @@ def query_fragment(
     *,
     parameter_oids: Sequence[int],
     result_oids: Sequence[int] | None = None,
+    is_capped: bool = True,
 ) -> Fragment:
-    """The fragment of a query for one identity: `claim_value` gives its claims by name."""
+    """The fragment of a query for one identity: `claim_value` gives its claims by name.
+
+    `is_capped` False: its rows are no answer yet, so the policy's caps are kept for what is.
+    """
     rewritten = verified.rewritten
     if len(parameter_oids) != rewritten.parameter_count:
         raise InternalFault("a fragment's parameters are not those that were decided")
-    row_limit, byte_limit = _limits(verified)
+    row_limit, byte_limit = _limits(verified) if is_capped else (None, None)
     return Fragment(
         source=source,
         sql=rewritten.sql,

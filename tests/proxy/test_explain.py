@@ -10,7 +10,7 @@ from proxy import explain
 
 def guarded(*decisions: RelationDecision) -> object:
     guards = tuple(SimpleNamespace(key=one.key, decision=one) for one in decisions)
-    return SimpleNamespace(rewritten=SimpleNamespace(guards=guards))
+    return SimpleNamespace(guards=guards, parts=())
 
 
 def decision(row_filter: str, **changes: object) -> RelationDecision:
@@ -51,3 +51,10 @@ def test_all_rows_no_rows_and_no_table() -> None:
 
 def test_a_relation_read_twice_is_told_once() -> None:
     assert lines(decision("true"), decision("true")).count("shop.orders") == 1
+
+
+def test_several_sources_are_told_with_what_each_is_asked() -> None:
+    part = SimpleNamespace(guarded=SimpleNamespace(source="crm"), asked="SELECT id FROM people")
+    whole = SimpleNamespace(guards=(), parts=(part,))
+    found = [line for (line,) in explain.rows(whole, "v1")]  # type: ignore[arg-type]
+    assert found[-1] == "  crm: SELECT id FROM people"

@@ -1,0 +1,117 @@
+"""Fetch the parts of a statement over several sources and load them for the merge engine.
+
+Each source is asked on the session's own connection to it, so the client's transaction holds there.
+Sources work at the same time; parts of one source come one after the other, in one snapshot: of
+the client's transaction, or of a transaction of ours around them.
+
+This file must not know policies or SQL text. INVARIANT I1: a source gets fragments and nothing
+else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from proxy.catalog.virtual import ClassCatalog
+from proxy.decision import Load, Runnable
+from proxy.faults import Fault, InternalFault, UnsupportedFault
+from proxy.sources.base import BINARY_FORMAT, Arguments, SourceConnection
+from proxy.sources.postgres_loading import LoadingConnection
+from proxy.workspace import Workspace
+
+
+class Engine(Protocol):
+    """What merges; see `engine.MergeEngine`."""
+
+    async def open(
+        self, catalog: ClassCatalog, pins: Mapping[str, str], principal: Hashable = None
+    ) -> LoadingConnection:
+        """A connection for one statement."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Merger:
+    """`engine` None: this gate has one source. `table_bytes_max`: what one part may bring."""
+
+    engine: Engine | None
+    table_bytes_max: int
+
+    async def load(
+        self, workspace: Workspace, runnable: Runnable, arguments: Arguments
+    ) -> LoadingConnection:
+        """A connection to the merge engine that holds every part of `runnable`.
+
+        Raises SourceFault, LimitFault, UnsupportedFault; nothing is held then.
+        """
+        if self.engine is None or runnable.catalog is None:
+            raise UnsupportedFault("a statement over several sources is not supported")
+        pins = workspace.session.settings.pins()
+        target = await self.engine.open(runnable.catalog, pins, workspace.session.identity.subject)
+        try:
+            loading = asyncio.Lock()
+            by_source: dict[str, list[Load]] = {}
+            for load in runnable.loads:
+                by_source.setdefault(load.fragment.source, []).append(load)
+            async with asyncio.TaskGroup() as group:
+                for source, loads in by_source.items():
+                    fetch = _Fetch(workspace, target, loading, arguments, self.table_bytes_max)
+                    group.create_task(fetch.run(source, loads))
+        except* Fault as faults:
+            await target.release()
+            raise _first(faults) from None
+        except* BaseException:
+            await target.release()
+            raise
+        return target
+
+
+def _first(faults: BaseExceptionGroup[Fault]) -> Fault:
+    """The fault that ended the others."""
+    found = faults.exceptions[0]
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    if not isinstance(found, Fault):
+        raise InternalFault("a group of faults holds something else")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """One source's share of a statement."""
+
+    workspace: Workspace
+    target: LoadingConnection
+    loading: asyncio.Lock
+    arguments: Arguments
+    table_bytes_max: int
+
+    async def run(self, source: str, loads: list[Load]) -> None:
+        upstream = self.workspace.upstream
+        connection = await upstream.take(source)
+        with upstream.running(connection):
+            # Two statements outside a transaction would see two states of the source.
+            is_ours = len(loads) > 1 and connection.status == b"I"
+            if is_ours:
+                await connection.begin("REPEATABLE READ")
+            for load in loads:
+                await self._load(connection, load)
+            if is_ours:
+                await connection.commit()
+
+    async def _load(self, connection: SourceConnection, load: Load) -> None:
+        stream = await connection.execute(load.fragment, self.arguments, (BINARY_FORMAT,))
+        try:
+            # The sources compute at the same time; one at a time is written to the engine.
+            async with self.loading:
+                await self.target.load(
+                    load.table,
+                    [(column.name, column.type_name) for column in load.columns],
+                    stream,
+                    bytes_max=self.table_bytes_max,
+                )
+        finally:
+            await stream.aclose()

@@ -1,0 +1,120 @@
+"""The merge engine: a database for each set of types, locked down, and nothing shared."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from proxy.catalog.virtual import ClassCatalog, TextRules
+from proxy.faults import LimitFault, SourceFault, UnsupportedFault
+from proxy.federation.engine import MergeEngine, merge_cluster
+from proxy.runtime.embedded import Cluster
+from tests.proxy.sources.live import NO_ARGUMENTS, fragment, rows_of, value_of
+from tests.proxy.sql.two_sources import catalog
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    directory: Path = tmp_path_factory.mktemp("merge")
+    async with merge_cluster(directory, 1 << 20) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def engine(cluster: Cluster) -> AsyncIterator[MergeEngine]:
+    made = MergeEngine(cluster, "analytics", statement_ms_max=5_000, connections_max=2)
+    yield made
+    await made.close()
+
+
+async def test_types_of_the_sources_are_there(engine: MergeEngine) -> None:
+    connection = await engine.open(catalog(), {})
+    assert await value_of(connection, "SELECT 'low'::crm.grade < 'high'::crm.grade") == b"t"
+    assert await value_of(connection, "SELECT current_database()") == b"analytics"
+    await connection.release()
+
+
+async def test_equal_types_share_a_database_and_other_processes_find_it(
+    engine: MergeEngine, cluster: Cluster
+) -> None:
+    first = await engine.open(catalog(), {})
+    second = MergeEngine(cluster, "analytics", statement_ms_max=5_000, connections_max=2)
+    other = await second.open(catalog(), {})
+    query = "SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'crm'"
+    assert await value_of(first, query) == await value_of(other, query)
+    await first.release()
+    await other.release()
+    await second.close()
+
+
+async def test_settings_of_the_client_hold_there(engine: MergeEngine) -> None:
+    connection = await engine.open(catalog(), {"TimeZone": "Asia/Tokyo", "DateStyle": "German"})
+    text = await value_of(connection, "SELECT '2026-01-01 00:00+00'::timestamptz::text")
+    assert text == b"01.01.2026 09:00:00 JST"
+    await connection.release()
+
+
+REFUSED = [
+    "SELECT pg_catalog.pg_read_file('/etc/passwd')",
+    "SELECT pg_catalog.pg_ls_dir('/')",
+    "SELECT pg_catalog.lo_import('/etc/passwd')",
+    "SELECT pg_catalog.pg_sleep(1)",
+    "SELECT pg_catalog.query_to_xml('SELECT 1', true, true, '')",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+    "CREATE TABLE crm.kept (a int)",
+    "CREATE SCHEMA mine",
+    "SELECT * FROM pg_catalog.pg_authid",
+    "ALTER SYSTEM SET fsync = on",
+]
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+async def test_it_is_locked_down(engine: MergeEngine, sql: str) -> None:
+    connection = await engine.open(catalog(), {})
+    with pytest.raises(SourceFault) as caught:
+        await rows_of(await connection.execute(fragment(sql), NO_ARGUMENTS))
+    assert caught.value.sqlstate in ("42501", "25006", "0A000")
+    await connection.release()
+
+
+async def test_its_role_reaches_no_other_database(engine: MergeEngine, cluster: Cluster) -> None:
+    connection = await engine.open(catalog(), {})
+    role = (await value_of(connection, "SELECT session_user::text") or b"").decode()
+    await connection.release()
+    for database in ("postgres", "template1"):
+        with pytest.raises(asyncpg.PostgresError):
+            await asyncpg.connect(
+                host=str(cluster.socket_directory), port=cluster.port, user=role, database=database
+            )
+
+
+async def test_limits(engine: MergeEngine) -> None:
+    connection = await engine.open(catalog(), {})
+    numbers = "SELECT g FROM pg_catalog.generate_series(1, 3000000) g ORDER BY -g, g::text"
+    with pytest.raises((SourceFault, LimitFault)) as caught:
+        await rows_of(await connection.execute(fragment(numbers), NO_ARGUMENTS))
+    assert caught.value.sqlstate in ("53400", "57014")
+    await connection.release()
+
+
+async def test_a_locale_that_the_machine_lacks_is_told(engine: MergeEngine) -> None:
+    rules = TextRules("xx_XX.UTF-8", "xx_XX.UTF-8")
+    with pytest.raises(UnsupportedFault, match="lacks the locale"):
+        await engine.open(catalog(rules, rules), {})
+    # Where the sources differ it does not matter: such a statement needs no order of texts.
+    connection = await engine.open(catalog(rules, TextRules()), {})
+    await connection.release()
+
+
+async def test_types_defined_twice_are_refused(engine: MergeEngine) -> None:
+    from dataclasses import replace
+
+    seen = catalog()
+    [grade] = [one for one in seen.types["crm"].values() if one.kind == "e"]
+    other = {**seen.types, "sales": {grade.oid: replace(grade, labels=("x",))}}
+    with pytest.raises(UnsupportedFault, match="define a type differently"):
+        await engine.open(ClassCatalog("k", seen.relations, other), {})
