@@ -43,7 +43,7 @@ _TIMES = {
     pb.SVFOP_CURRENT_DATE, pb.SVFOP_CURRENT_TIME, pb.SVFOP_CURRENT_TIMESTAMP, pb.SVFOP_LOCALTIME,
     pb.SVFOP_LOCALTIMESTAMP,
 }  # fmt: skip
-_QUIET_AGGREGATES = {"count", "min", "max", "bool_and", "bool_or", "every"}
+_QUIET_AGGREGATES = {"count", "bool_and", "bool_or", "every"}
 # These accumulate in a wider type; sums of floats and of numerics can overflow.
 _QUIET_SUMS = {21, 23, 20}
 _QUIET_WINDOWS = {"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "lag", "lead",
@@ -448,6 +448,8 @@ class Safety(Collations):
             is_known = False
         if name in _QUIET_AGGREGATES:
             is_known = True
+        if name in ("min", "max"):  # of json[] they compare what cannot be compared
+            is_known = all(self._is_total("<", argument, argument) for argument in message.args)
         if name in ("sum", "avg"):
             is_known = len(message.args) == 1 and self.type_of(message.args[0]) in _QUIET_SUMS
         if message.HasField("agg_filter"):

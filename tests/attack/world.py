@@ -66,7 +66,7 @@ CREATE TABLE calc (id int PRIMARY KEY, tenant text, amt int,
   twice int GENERATED ALWAYS AS (amt * 2) STORED);
 CREATE TYPE pair AS (word text, number int);
 CREATE TABLE rare (id int PRIMARY KEY, tenant text, pair pair, doc jsonb, de text COLLATE german,
-  en text COLLATE english, nd text COLLATE folded);
+  en text COLLATE english, nd text COLLATE folded, docs json[]);
 CREATE VIEW vp AS SELECT id, tenant, note, secret FROM orders;
 CREATE VIEW numbers AS SELECT id, tenant, note::int AS n FROM orders;
 CREATE MATERIALIZED VIEW snapshot AS SELECT 1 AS id, 't1'::text AS tenant, 'x'::text AS body;
@@ -105,7 +105,8 @@ INSERT INTO parent VALUES (1, 't1', '1'), (2, 't9', '{CANARY}-p' || %(salt)s);
 INSERT INTO child VALUES (3, 't1', '3', 'x'), (4, 't9', '{CANARY}-q' || %(salt)s, '{CANARY}');
 INSERT INTO calc SELECT i, CASE WHEN i %% 2 = 0 THEN 't1' ELSE 't9' END,
   CASE WHEN i %% 2 = 0 THEN i ELSE %(salt)s + i END FROM generate_series(1, 40) i;
-INSERT INTO rare SELECT i, 't1', ROW('w' || i %% 3, 1)::pair, '{{"a": 1}}'::jsonb FROM generate_series(1, 30) i;
+INSERT INTO rare SELECT i, 't1', ROW('w' || i %% 3, 1)::pair, '{{"a": 1}}'::jsonb, NULL, NULL, NULL,
+  ARRAY['1'::json] FROM generate_series(1, 30) i;
 INSERT INTO rare SELECT i, 't9', ROW('{CANARY}' || %(salt)s, 1)::pair, ('{{"a": "{CANARY}' || %(salt)s || '"}}')::jsonb,
   CASE WHEN %(salt)s %% 2 = 0 THEN '{CANARY}' END, CASE WHEN %(salt)s %% 2 = 0 THEN '{CANARY}' END,
   CASE WHEN %(salt)s %% 2 = 0 THEN '{CANARY}' END

@@ -152,6 +152,11 @@ SAFETY = _in(
         "return True",
     ),
     (
+        "every min and max is quiet",
+        'is_known = all(self._is_total("<", argument, argument) for argument in message.args)',
+        "is_known = True",
+    ),
+    (
         "frames are quiet",
         'return bool(window.HasField("start_offset") or window.HasField("end_offset"))',
         "return False",
