@@ -252,7 +252,7 @@ class LoginChange:
         record = _envelope("login_change", ENTITY_MANAGEMENT, activity, time)
         record["entity"] = {"name": self.login}
         record["actor"] = {"user": {"uid": self.by}}
-        record["status_detail"] = self.change
+        record["status_detail"] = f"{self.change} {self.login} of {self.subject}"
         record["unmapped"] |= {
             "subject": self.subject,
             "purpose": self.purpose[:REASON_CHARACTERS_MAX],

@@ -12,6 +12,7 @@ from proxy.runtime.audit.events import (
     REASON_CHARACTERS_MAX,
     TEXT_CHARACTERS_MAX,
     Event,
+    LoginChange,
     Recovery,
     Refusal,
     Reload,
@@ -32,6 +33,9 @@ EVENTS: list[tuple[Event, str, int, int]] = [
     (SessionClosed(ALICE, "s", "client"), "session_closed", 3002, 2),
     (Reload("policies", "a", "b", True), "reload", 3004, 3),
     (Recovery("torn"), "recovery", 1008, 8),
+    (LoginChange("created", "token.bi", "alice", "op@host"), "login_change", 3004, 1),
+    (LoginChange("rotated", "service.job", "alice", "op@host"), "login_change", 3004, 3),
+    (LoginChange("revoked", "token.bi", "alice", "op@host"), "login_change", 3004, 4),
 ]
 
 
@@ -123,3 +127,28 @@ def test_lone_surrogates_do_not_stop_a_record() -> None:
     assert clear_text("\ud800") == {"text": "\ud800"}
     assert "sha256" in redacted_text("'\ud800")
     encode(intent("\ud800").payload(NOON, clear_text))
+
+
+def test_a_changed_login_says_whose_and_what_it_is_bound_to() -> None:
+    change = LoginChange(
+        "created",
+        "token.bi",
+        "alice",
+        "op@host",
+        purpose="boards",
+        sources=("main",),
+        networks=("10.0.0.0/8",),
+        expires_at=NOON,
+        secrets=("abc",),
+    )
+    record = change.payload(NOON, clear_text)
+    assert record["status_detail"] == "created token.bi of alice"
+    assert record["actor"]["user"]["uid"] == "op@host"
+    facts = record["unmapped"]
+    assert (facts["sources"], facts["networks"]) == (["main"], ["10.0.0.0/8"])
+    assert (facts["expires_at"], facts["secrets"]) == (NOON * 1000, ["abc"])
+
+
+def test_a_session_names_its_credential() -> None:
+    event = SessionOpened(ALICE, "s", "127.0.0.1:5", credential="token.bi abc")
+    assert event.payload(NOON, clear_text)["unmapped"]["credential"] == "token.bi abc"
