@@ -176,7 +176,8 @@ def world(server: Server, *, are_views: bool = False) -> Iterator[World]:
 
     `are_views`: what policy names are views, each of the table that has its name otherwise.
     """
-    with server.database("attack_left") as left, server.database("attack_right") as right:
+    name = "attack_views" if are_views else "attack"
+    with server.database(f"{name}_left") as left, server.database(f"{name}_right") as right:
         for salt, dsn in ((10, left), (21, right)):
             _fill(dsn, salt, server.major)
             if are_views:
