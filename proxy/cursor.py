@@ -1,8 +1,9 @@
 """SQL cursors: what DECLARE, FETCH and MOVE may say, and how a cursor becomes a portal.
 
 A cursor is a portal that was made by name. It runs forward only: a portal at the source cannot go
-back unless it was planned so, and WITH HOLD would materialise a person's rows beyond their
-transaction.
+back unless it was planned so. One WITH HOLD is read to its end when it is declared (Postgres does
+so at COMMIT), for it may outlive the transaction; its rows are told as text, and while the decision
+that they were read under is in force.
 
 This file must not know sources, sockets or policies. Message texts are Postgres' own.
 """
@@ -28,8 +29,6 @@ ROW_MAX = 2**31 - 1
 def check_options(statement: Statement) -> None:
     """Refuse the kinds of cursor that there are not. Raises UnsupportedFault."""
     options = statement.node.options
-    if options & OPTION_HOLD:
-        raise UnsupportedFault("cursors WITH HOLD are not supported")
     if options & OPTION_BINARY:
         raise UnsupportedFault(
             "BINARY cursors are not supported", hint="Ask for binary results in the protocol."
@@ -40,7 +39,8 @@ def declare(workspace: Workspace, portal: Portal) -> Portal:
     """The portal that a DECLARE makes, not yet in the table. Raises Fault 25P01, 42P03."""
     statement = portal.prepared.statement
     name = statement.node.portalname
-    if workspace.session.transaction.is_alone:
+    is_held = bool(statement.node.options & OPTION_HOLD)
+    if workspace.session.transaction.is_alone and not is_held:
         raise Fault("DECLARE CURSOR can only be used in transaction blocks", sqlstate="25P01")
     if workspace.portals.find(name) is not None:
         raise Fault(f'cursor "{name}" already exists', sqlstate="42P03")
@@ -54,7 +54,7 @@ def declare(workspace: Workspace, portal: Portal) -> Portal:
         decided=decided,
     )
     depth = len(workspace.session.transaction.savepoints)
-    return Portal(name, query, portal.arguments, depth=depth, is_cursor=True)
+    return Portal(name, query, portal.arguments, depth=depth, is_cursor=True, is_held=is_held)
 
 
 def fields(workspace: Workspace, statement: Statement) -> tuple[FieldDescription, ...] | None:

@@ -22,14 +22,14 @@ from postgast import pg_query_pb2 as pb
 from proxy import cursor, setting_query, utility
 from proxy.decision import Decided, Decider, Runnable
 from proxy.execute import execute_arguments
-from proxy.faults import Fault, SyntaxFault
+from proxy.faults import Fault, LimitFault, SyntaxFault
 from proxy.federation.merge import Merger
 from proxy.inner import fresh, inner_statement
-from proxy.limits import PARAMETERS_MAX
+from proxy.limits import HELD_BYTES_MAX, PARAMETERS_MAX
 from proxy.phases import Phase, Phases
 from proxy.record import Recorder, tell_decision
 from proxy.rows import encode_rows, notice_message
-from proxy.run import Run, run_catalog, run_merged, run_source
+from proxy.run import Run, run_catalog, run_merged, run_source, split_frames
 from proxy.runtime.audit import AuditFault
 from proxy.sql import tree
 from proxy.sql.parameter import refuse_parameters
@@ -190,6 +190,8 @@ class Gate:
         if portal.is_finished:
             self._check_repeatable(portal)
         elif portal.pending is not None:
+            if portal.is_held:
+                await self._runnable(workspace, portal)
             for chunk in _take_pending(portal, row_max):
                 yield chunk
         elif statement.kind in utility.KINDS or portal.prepared.setting_calls is not None:
@@ -246,6 +248,8 @@ class Gate:
             case Kind.DECLARE:
                 await self.refresh(workspace, portal.prepared)
                 made = cursor.declare(workspace, portal)
+                if made.is_held:
+                    await self._hold(workspace, made)
                 workspace.portals.add(made.name, made)
                 portal.tag, portal.is_finished = "DECLARE CURSOR", True
             case Kind.FETCH:
@@ -304,6 +308,22 @@ class Gate:
             # From here on this portal is that of the named statement.
             portal.prepared, portal.is_started = found, True
 
+    async def _hold(self, workspace: Workspace, made: Portal) -> None:
+        """Read a cursor WITH HOLD to its end. Raises LimitFault 54000, and what its query does."""
+        reader = Portal("", made.prepared, made.arguments)
+        room = HELD_BYTES_MAX - sum(other.held_bytes for other in workspace.portals)
+        made.pending = []
+        async with aclosing(self._run_decided(workspace, reader, 0)) as chunks:
+            async for chunk in chunks:
+                made.held_bytes += len(chunk)
+                if made.held_bytes > room:
+                    raise LimitFault(
+                        f"cursors WITH HOLD may hold {HELD_BYTES_MAX} bytes in a session",
+                        hint="Ask for fewer rows, or declare it WITHOUT HOLD in a transaction.",
+                    )
+                made.pending += split_frames(chunk)
+        made.is_started = True
+
     async def _fetch(self, workspace: Workspace, portal: Portal) -> AsyncGenerator[bytes, None]:
         node = portal.prepared.statement.node
         target = workspace.cursor(node.portalname)
@@ -321,22 +341,14 @@ class Gate:
     async def _run_decided(
         self, workspace: Workspace, portal: Portal, row_max: int
     ) -> AsyncGenerator[bytes, None]:
-        session = workspace.session
-        session.transaction.check_usable()
-        await self.refresh(workspace, portal.prepared, is_running=portal.is_started)
-        decided = portal.prepared.decided
-        assert decided is not None, "prepare decides every statement that is not our own"
-        try:
-            runnable = self._decider.runnable(session, decided)
-        except Fault as fault:
-            await self._refuse(workspace, portal.prepared, portal.prepared.statement.text, fault)
-            raise
+        session, prepared = workspace.session, portal.prepared
+        runnable = await self._runnable(workspace, portal)
         if portal.run is None:
-            prepared = portal.prepared
+            assert prepared.decided is not None, "what is runnable has been decided"
             intent = await self._recorder.allowed(
                 session,
                 prepared.statement,
-                decided,
+                prepared.decided,
                 self._decider.revision,
                 trace_id=prepared.trace_id,
             )
@@ -350,6 +362,19 @@ class Gate:
     ) -> AsyncGenerator[bytes, None]:
         """Go on with a portal that was decided, recorded and sent already; else as `run`."""
         return self._relay(workspace, portal, 0, runnable)
+
+    async def _runnable(self, workspace: Workspace, portal: Portal) -> Runnable:
+        """What may run now, judged anew each time. Raises the fault to tell; refusals are on
+        record."""
+        session, prepared = workspace.session, portal.prepared
+        session.transaction.check_usable()
+        await self.refresh(workspace, prepared, is_running=portal.is_started)
+        assert prepared.decided is not None, "prepare decides every statement that is not our own"
+        try:
+            return self._decider.runnable(session, prepared.decided)
+        except Fault as fault:
+            await self._refuse(workspace, prepared, prepared.statement.text, fault)
+            raise
 
     async def _relay(
         self, workspace: Workspace, portal: Portal, row_max: int, runnable: Runnable

@@ -55,6 +55,10 @@ OUTPUT_CHUNK_BYTES = 65_536
 """Small messages are gathered up to this size before they are written: one system call, one
 record."""
 
+HELD_BYTES_MAX = 33_554_432
+"""Rows of all cursors WITH HOLD of one session; Postgres writes them to disk, here they lie in
+memory, where a row costs some 50 bytes beside its own."""
+
 INTERRUPT_GRACE_SECONDS = 3.0
 """How long a source may take to honour a cancel before its connection is thrown away."""
 

@@ -22,7 +22,7 @@ from proxy.sql import tree
 from proxy.sql.parse import Kind, Statement
 from proxy.transaction import Block
 from proxy.wire.backend import FieldDescription
-from proxy.workspace import Workspace
+from proxy.workspace import OUTLIVING, Workspace
 
 READ_ONLY = "cannot set transaction read-write mode: Sallyport only reads"
 
@@ -191,6 +191,7 @@ async def _discard(workspace: Workspace, node: Any) -> Answer:
         raise Fault("DISCARD ALL cannot be executed within a pipeline", sqlstate="25001")
     workspace.statements.clear()
     workspace.session.settings.reset_all()
+    await workspace.drop_portals(deeper_than=OUTLIVING - 1)
     # It is a transaction of its own: what follows in a pipeline begins another.
     await workspace.finish(is_committed=True)
     return Answer("DISCARD ALL")

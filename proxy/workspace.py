@@ -24,6 +24,9 @@ from proxy.sql.parse import Statement
 from proxy.upstream import Upstream
 from proxy.wire.backend import FieldDescription, NoticeResponse
 
+OUTLIVING = -1
+"""Depth of a portal that no transaction takes with it."""
+
 NOTICES_MAX = 100
 """Notices kept for one statement; ours are one or two."""
 
@@ -60,7 +63,8 @@ class Portal:
     `depth` is the number of savepoints when it was made: rolling back further than that closes it.
     `upstream` is its name at the source once it is open there; `place` the connection of its own
     that it runs on, if parts of several sources were loaded for it. `pending` are encoded rows that
-    we hold ourselves. `rows` counts what the last run told, `run` the whole.
+    we hold ourselves. `rows` counts what the last run told, `run` the whole. `is_held` is a cursor
+    WITH HOLD, whose `pending` has `held_bytes`.
     """
 
     name: str
@@ -69,6 +73,8 @@ class Portal:
     formats: tuple[int, ...] = ()
     depth: int = 0
     is_cursor: bool = False
+    is_held: bool = False
+    held_bytes: int = 0
     upstream: str = ""
     place: str = ""
     pending: list[bytes] | None = None
@@ -150,10 +156,11 @@ class Workspace:
             raise Fault(f'cursor "{name}" does not exist', sqlstate="34000")
         return portal
 
-    async def drop_portals(self, *, deeper_than: int = -1) -> None:
-        """A transaction ended, or went back to a savepoint: portals made since are gone."""
+    async def drop_portals(self, *, deeper_than: int = -1, is_committed: bool = False) -> None:
+        """A transaction ended, or went back to a savepoint: portals made since are gone, but for
+        held ones after COMMIT."""
         for portal in self.portals:
-            if portal.depth > deeper_than:
+            if portal.depth > deeper_than and not (is_committed and portal.is_held):
                 self.portals.remove(portal.name)
                 if portal.run is not None:
                     await portal.run.finish()
@@ -180,9 +187,8 @@ class Workspace:
 
     async def finish(self, *, is_committed: bool) -> None:
         """COMMIT or ROLLBACK, everywhere. Raises SourceFault when a commit failed."""
-        await self.drop_portals()
         try:
-            await self.upstream.finish(is_committed=is_committed)
+            await self._finish_upstream(is_committed=is_committed)
         except Fault:
             self.session.transaction.finish(is_committed=False)
             raise
@@ -193,10 +199,19 @@ class Workspace:
         transaction = self.session.transaction
         if transaction.is_block:
             return
-        await self.drop_portals()
-        await self.upstream.finish(is_committed=is_committed)
+        await self._finish_upstream(is_committed=is_committed)
         await self.upstream.sync()
         transaction.leave_implicit(is_committed=is_committed)
+
+    async def _finish_upstream(self, *, is_committed: bool) -> None:
+        await self.drop_portals(is_committed=is_committed)
+        try:
+            await self.upstream.finish(is_committed=is_committed)
+        except Fault:
+            await self.drop_portals()  # what was read is not to be relied on
+            raise
+        for portal in self.portals:
+            portal.depth = OUTLIVING
 
     def close(self) -> None:
         """The client is gone: give back what is held."""

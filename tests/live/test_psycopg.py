@@ -240,7 +240,7 @@ async def test_sql_cursor(connection: psycopg.AsyncConnection) -> None:
     ("sql", "error"),
     [
         ("DECLARE c CURSOR FOR SELECT 1", errors.NoActiveSqlTransaction),
-        ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", errors.FeatureNotSupported),
+        ("DECLARE c CURSOR WITH HOLD FOR SELECT * FROM shop.secrets", errors.UndefinedTable),
         ("DECLARE c CURSOR FOR SELECT * FROM shop.secrets", errors.UndefinedTable),
         ("LISTEN x", errors.FeatureNotSupported),
         ("SELECT * FROM shop.orders FOR UPDATE", psycopg.Error),

@@ -43,7 +43,8 @@ SCRIPT: tuple[tuple[str, str], ...] = (
     ("PREPARE a AS SELECT * FROM shop.secrets", "42P01"),
     ("PREPARE a(nothing) AS SELECT $1", "42704"),
     ("PREPARE a AS SELECT pg_sleep(1)", "42501"),
-    ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT 1", "0A000"),
+    ("BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT * FROM shop.secrets", "42P01"),
+    ("ROLLBACK; DECLARE c CURSOR WITH HOLD FOR SELECT hidden FROM shop.orders", "42703"),
     ("BEGIN; DECLARE c BINARY CURSOR FOR SELECT 1", "0A000"),
     ("BEGIN; DECLARE c CURSOR FOR SELECT * FROM shop.secrets", "42P01"),
     ("DECLARE c CURSOR FOR SELECT 1", "25P01"),
@@ -95,7 +96,7 @@ PIPELINES: tuple[tuple[tuple[FrontendMessage | bytes, ...], str], ...] = (
     ((Parse("", "SET nothing = 1"), Bind("", ""), Execute(), Sync()), "42704"),
     ((Parse("", "PREPARE w AS DELETE FROM shop.items"), Bind("", ""), Execute(), Sync()), "42501"),
     (
-        (Parse("", "DECLARE h CURSOR WITH HOLD FOR SELECT 1"), Bind("", ""), Execute(), Sync()),
+        (Parse("", "DECLARE h BINARY CURSOR FOR SELECT 1"), Bind("", ""), Execute(), Sync()),
         "0A000",
     ),
     ((Parse("", "BEGIN"), Bind("", ""), Execute(), Execute(), Sync(), Query("ROLLBACK")), "55000"),

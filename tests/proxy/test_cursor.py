@@ -40,16 +40,14 @@ def test_backward(text: str) -> None:
 
 
 @pytest.mark.parametrize("options", ["", "NO SCROLL", "SCROLL", "INSENSITIVE", "ASENSITIVE"])
-def test_options_that_are_taken(options: str) -> None:
-    cursor.check_options(parse(f"DECLARE c {options} CURSOR FOR SELECT 1")[0])
+@pytest.mark.parametrize("hold", ["", "WITH HOLD", "WITHOUT HOLD"])
+def test_options_that_are_taken(options: str, hold: str) -> None:
+    cursor.check_options(parse(f"DECLARE c {options} CURSOR {hold} FOR SELECT 1")[0])
 
 
-@pytest.mark.parametrize(
-    "text", ["DECLARE c CURSOR WITH HOLD FOR SELECT 1", "DECLARE c BINARY CURSOR FOR SELECT 1"]
-)
-def test_options_that_are_not(text: str) -> None:
+def test_options_that_are_not() -> None:
     with pytest.raises(Fault) as caught:
-        cursor.check_options(parse(text)[0])
+        cursor.check_options(parse("DECLARE c BINARY CURSOR FOR SELECT 1")[0])
 
     assert caught.value.sqlstate == "0A000"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 from proxy.faults import Fault, SourceFault
@@ -79,6 +81,31 @@ async def test_the_end_of_a_transaction_records_what_was_still_open(
 
     assert recorder.log == ["ended 5 ok"]
     assert len(workspace.portals) == 0
+
+
+@pytest.mark.parametrize(
+    ("is_committed", "is_failing", "is_left"),
+    [(True, False, True), (False, False, False), (True, True, False)],
+)
+async def test_a_held_cursor_outlives_a_commit_that_succeeds(
+    workspace: Workspace,
+    source: doubles.Source,
+    is_committed: bool,
+    is_failing: bool,
+    is_left: bool,
+) -> None:
+    workspace.session.transaction.begin()
+    await workspace.upstream.take(doubles.SOURCE)
+    add(workspace, doubles.Recorder(), is_held=True)
+    if is_failing:
+        source.connections[0].fault = SourceFault("gone", sqlstate="08006")
+    with suppress(SourceFault):
+        await workspace.finish(is_committed=is_committed)
+    assert (workspace.portals.find("c") is not None) == is_left
+
+    workspace.session.transaction.begin()
+    await workspace.finish(is_committed=False)  # another transaction's end is nothing to it
+    assert (workspace.portals.find("c") is not None) == is_left
 
 
 async def test_a_commit_that_fails_takes_settings_back(
