@@ -25,29 +25,8 @@ FUNCTION_LINES_MAX = 70
 
 # Reading the clock, waiting, or being random makes a decision depend on more than its arguments.
 IMPURE = frozenset(
-    {
-        *(
-            "asyncio",
-            "concurrent",
-            "http",
-            "logging",
-            "multiprocessing",
-            "random",
-            "secrets",
-            "select",
-        ),
-        *(
-            "selectors",
-            "signal",
-            "socket",
-            "socketserver",
-            "ssl",
-            "subprocess",
-            "threading",
-            "time",
-        ),
-        "urllib",
-    }
+    "asyncio concurrent http logging multiprocessing random secrets select selectors signal socket "
+    "socketserver ssl subprocess threading time urllib".split()
 )
 CLOCK_CALLS = frozenset({"now", "utcnow", "today"})
 
