@@ -81,6 +81,7 @@ class ClientConnection(asyncio.Protocol):
         self._stop_reason: str | None = None
         self._outbox: list[bytes] = []
         self._outbox_bytes = 0
+        self._flushes = 0
         self._is_writable = True
         self._read_waiter: asyncio.Future[None] | None = None
         self._write_waiter: asyncio.Future[None] | None = None
@@ -318,10 +319,22 @@ class ClientConnection(asyncio.Protocol):
         if self._outbox_bytes >= OUTPUT_CHUNK_BYTES:
             self.flush()
 
+    def mark(self) -> tuple[int, int]:
+        """This place in what is queued, for `retract`."""
+        return self._flushes, len(self._outbox)
+
+    def retract(self, mark: tuple[int, int]) -> None:
+        """Take back what was queued since the mark; nothing, if any of it was handed on."""
+        flushes, length = mark
+        if flushes == self._flushes:
+            del self._outbox[length:]
+            self._outbox_bytes = sum(map(len, self._outbox))
+
     def flush(self) -> None:
         """Hand everything queued to the transport."""
         if not self._outbox:
             return
+        self._flushes += 1
         data = self._outbox[0] if len(self._outbox) == 1 else b"".join(self._outbox)
         self._outbox.clear()
         self._outbox_bytes = 0

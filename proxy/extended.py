@@ -3,7 +3,9 @@
 This file must not know SQL, policies or sources. Errors are raised; the dialogue tells them and
 skips to Sync (PostgreSQL documentation, "Extended Query").
 
-Theory of operation. Statements and portals live in the workspace. A transaction that has failed
+Theory of operation. Bind asks no source anything: that would cost a round trip of its own. What a
+source finds wrong with it comes with Execute, and is told in the place of BindComplete while that
+is still here. Statements and portals live in the workspace. A transaction that has failed
 refuses all but the statements that end it. The messages up to a Sync are an implicit transaction.
 """
 
@@ -62,6 +64,8 @@ class Extended:
         self._unnamed: Parse | None = None
         self._workspace = workspace
         self._gate = gate
+        # Where the answer to a Bind begins, of portals bound since the last one ran.
+        self._bound: dict[str, tuple[int, int]] = {}
 
     async def take(self, message: FrontendMessage) -> None:
         """Answer one message. Raises Fault; ConnectionFault for a message that has no place
@@ -146,6 +150,7 @@ class Extended:
             depth=len(self._workspace.session.transaction.savepoints),
         )
         self._workspace.portals.add(message.portal, portal)
+        self._bound[message.portal] = self._connection.mark()
         self._connection.send(BindComplete())
 
     def _describe(self, message: Describe) -> None:
@@ -175,10 +180,16 @@ class Extended:
         self._workspace.session.transaction.enter_implicit(is_alone=True)
         # A negative limit means none, as in Postgres.
         row_max = max(message.row_max, 0)
-        async with aclosing(self._gate.run(self._workspace, portal, row_max)) as chunks:
-            async for chunk in chunks:
-                self._connection.write(chunk)
-                await self._connection.drain()
+        bound, self._bound = self._bound.get(message.portal), {}
+        try:
+            async with aclosing(self._gate.run(self._workspace, portal, row_max)) as chunks:
+                async for chunk in chunks:
+                    self._connection.write(chunk)
+                    await self._connection.drain()
+        except Fault as fault:
+            if fault.is_at_bind and kind is Kind.QUERY and bound is not None:
+                self._connection.retract(bound)
+            raise
         for notice in self._workspace.take_notices():
             self._connection.send(notice)
         if portal.is_suspended:

@@ -46,6 +46,9 @@ class Fault(Exception):
         self.position = position
         self.is_on_record = False
         """Whether the audit log has it already, as a refusal or as the outcome of a statement."""
+        self.is_at_bind = False
+        """Whether the server found it before the statement ran: wrong values, constants that fail.
+        """
 
     def shifted(self, characters: int) -> Fault:
         """Move the position by `characters`: from one statement's text to the whole query

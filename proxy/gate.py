@@ -404,6 +404,7 @@ class Gate:
             failure = await self._decider.clarified(workspace.session, decided, fault)
             if failure is fault:
                 raise
+            failure.is_at_bind = fault.is_at_bind
             raise failure from fault
         except BaseException:
             failure = Fault("interrupted", sqlstate="57014")

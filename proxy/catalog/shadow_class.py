@@ -26,6 +26,7 @@ from proxy.wire.backend import (
     CommandComplete,
     ErrorResponse,
     FieldDescription,
+    NoData,
     ParameterDescription,
     RowDescription,
 )
@@ -44,6 +45,7 @@ CACHED_STATEMENT_CHARACTERS_MAX: Final = 16_384  # longer texts are generated, a
 RESULT_BYTES_MAX: Final = 32 * 1024 * 1024  # the whole pg_proc in text is about 1 MB
 PRINCIPAL_SETTING: Final = "sallyport.principal"  # read by the view pg_roles (lockdown.sql)
 # Postgres' words for a database, or a role, that another process of the gate has dropped.
+_DESCRIBED: Final = (RowDescription, NoData)
 DROPPED_SQLSTATES: Final = frozenset({"3D000", "28000"})
 
 
@@ -258,6 +260,7 @@ class ShadowClass:
                 async for answer in arriving:
                     if isinstance(answer, ErrorResponse):
                         fault = fault or fault_of(answer)
+                        fault.is_at_bind = not any(isinstance(one, _DESCRIBED) for one in answers)
                     elif isinstance(answer, RowBatch):
                         size += len(answer.data)
                     if size > RESULT_BYTES_MAX:

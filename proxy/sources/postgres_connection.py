@@ -467,7 +467,9 @@ class PostgresConnection:
             # Somebody else deallocated our statement: nothing about this connection is certain any
             # more.
             return self._conversation.anomaly("a prepared statement is gone")
-        return await self._failed(error, is_synced=is_synced, portal=opened.portal)
+        fault = await self._failed(error, is_synced=is_synced, portal=opened.portal)
+        fault.is_at_bind = True
+        return fault
 
     async def _failed(
         self, error: ErrorResponse, *, is_synced: bool = True, portal: Portal | None = None

@@ -65,6 +65,8 @@ STATEMENTS = (
     "SELECT 1 / (id - id) FROM shop.items",
     "SELECT count(*) FROM shop.items",
     "SELECT nothing",
+    "SELECT 1 / 0",
+    "SELECT 1 / 0 FROM pg_class",
     f"DECLARE c CURSOR FOR {ITEMS}",
     "DECLARE d CURSOR FOR VALUES (1), (2)",
     f"DECLARE h CURSOR WITH HOLD FOR {ITEMS} LIMIT 5",

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.wire.frontend import Bind, Describe, Execute, Parse, Query, Sync
+from proxy.wire.backend import BindComplete
+from proxy.wire.frontend import Bind, Describe, Execute, Flush, Parse, Query, Sync
 from tests.live.gate import Gate
 from tests.live.test_wire import Conversation, compare, opened, run
 from tests.live.wire import told
@@ -120,6 +121,41 @@ EXECUTED = [
     "BEGIN; DECLARE c CURSOR FOR SELECT 1 / (id - id) FROM shop.items; FETCH 1 FROM c",
 ]
 
+NULLS = "SELECT 1 / 0"
+
+
+def bound(sql: str, *values: bytes) -> Conversation:
+    return Parse("", sql), Bind("", "", (), values), Describe(b"P", ""), Execute("")
+
+
+AT_BIND: dict[str, Conversation] = {
+    "a constant": (*bound(NULLS), Sync()),
+    "a constant beside rows": (*bound("SELECT 1 / 0 FROM shop.items"), Sync()),
+    "a constant of the catalog": (*bound("SELECT 1 / 0 FROM pg_class"), Sync()),
+    "a row": (*bound(FAILING), Sync()),
+    "a row of the catalog": (*bound("SELECT 1 / (relnatts - relnatts) FROM pg_class"), Sync()),
+    "when it is known": tuple(one for _ in range(3) for one in (*bound(NULLS), Sync())),
+    "values": (
+        *bound("SELECT $1::int / 1", b"1"),
+        *bound("SELECT $1::int / 0", b"1"),
+        *bound("SELECT 3"),
+        Sync(),
+    ),
+    "another portal before": (
+        Parse("a", NULLS),
+        Parse("b", "SELECT 2"),
+        Bind("b", "b"),
+        Execute("b"),
+        Bind("a", "a"),
+        Execute("a"),
+        Sync(),
+    ),
+    "in portions": (Parse("", NULLS), Bind("", ""), Describe(b"P", ""), Execute("", 1), Sync()),
+    "by name": (*bound("PREPARE p AS SELECT 1 / 0"), *bound("EXECUTE p"), Sync()),
+    "copy": (*bound("COPY (SELECT 1 / 0) TO STDOUT"), Sync()),
+}
+"""Errors that Postgres finds at Bind, and some that it finds later."""
+
 LATE: dict[str, tuple[Conversation, int]] = {
     "a cursor made between Bind and Execute has no columns": (
         (
@@ -163,6 +199,28 @@ async def test_arguments_of_execute(gate: Gate, sql: str) -> None:
 @pytest.mark.parametrize("argument", ["1 + 1", "1 / 0", "nope"])
 async def test_arguments_of_execute_in_a_pipeline(gate: Gate, argument: str) -> None:
     await compare(gate, (Query(ONE), *run(f"EXECUTE p({argument})"), Sync()), 2)
+
+
+@pytest.mark.parametrize("name", AT_BIND)
+async def test_errors_stand_where_postgres_finds_them(gate: Gate, name: str) -> None:
+    messages = AT_BIND[name]
+
+    await compare(gate, messages, sum(isinstance(one, Sync) for one in messages))
+
+
+async def test_what_was_handed_on_is_not_taken_back(gate: Gate) -> None:
+    ours, theirs = await opened(gate)
+    theirs.close()
+    ours.write(Parse("", NULLS), Bind("", ""), Flush())
+    while not any(isinstance(one, BindComplete) for one in await ours.read_some()):
+        pass
+    found = told(await ours.converse((Execute(""), Sync())))
+    ours.close()
+
+    assert [line.split(" ")[0].split("(")[0] for line in found] == [
+        "ErrorResponse",
+        "ReadyForQuery",
+    ]
 
 
 @pytest.mark.parametrize("sql", AWARE)

@@ -102,7 +102,7 @@ SIMPLE = [
     "SELECT set_config('TimeZone', 'Europe/Rome', 'yes'); SHOW TimeZone",
 ]
 
-# Postgres raises at Bind what it can compute then; the gate raises it at Execute. So: per row.
+# Postgres raises at Bind what it can compute then (see `test_session_wire`), this at Execute.
 FAILING = "SELECT 1 / (id - id) FROM shop.items"
 
 EXTENDED: dict[str, tuple[Conversation, int]] = {

@@ -51,6 +51,14 @@ class FakeConnection:
     def write(self, data: bytes) -> None:
         self.output += data
 
+    def mark(self) -> tuple[int, int]:
+        return self.flushes, len(self.output)
+
+    def retract(self, mark: tuple[int, int]) -> None:
+        flushes, length = mark
+        if flushes == self.flushes:
+            self.output = self.output[:length]
+
     def flush(self) -> None:
         self.flushes += 1
 

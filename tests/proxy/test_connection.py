@@ -107,6 +107,26 @@ async def test_output_is_gathered() -> None:
     assert len(transport.written) == 2
 
 
+async def test_what_is_still_here_can_be_taken_back() -> None:
+    connection, transport = await made()
+    connection.write(b"kept")
+    mark = connection.mark()
+    connection.write(b"lost")
+    connection.write(b"lost, too")
+    connection.retract(mark)
+    connection.write(b" and said")
+    connection.flush()
+    assert b"".join(transport.written) == b"kept and said"
+
+    mark = connection.mark()
+    connection.write(b"gone")
+    connection.flush()
+    connection.write(b" already")
+    connection.retract(mark)
+    connection.flush()
+    assert b"".join(transport.written).endswith(b"gone already")
+
+
 async def test_waiting_flushes_and_has_an_end() -> None:
     connection, transport = await made()
     connection.write(b"a")
