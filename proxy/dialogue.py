@@ -20,6 +20,7 @@ from contextlib import aclosing
 from proxy.connection import ClientConnection
 from proxy.decision import Runnable
 from proxy.express import FLIGHT_SECONDS_MAX, ExpressLane, Flight
+from proxy.express_plan import PARSED
 from proxy.extended import Extended
 from proxy.faults import ConnectionFault, Fault
 from proxy.gate import Gate
@@ -204,11 +205,20 @@ class Dialogue:
     async def _finish(self, flight: Flight, portal: Portal) -> None:
         self._session.transaction.enter_implicit(is_alone=True)
         description = flight.told
+        bound: tuple[int, int] | None = None
         if not flight.is_simple:
-            self._connection.write(description)
+            is_parsed = description.startswith(PARSED)
+            self._connection.write(PARSED if is_parsed else b"")
+            bound = self._connection.mark()
+            self._connection.write(description.removeprefix(PARSED) if is_parsed else description)
             description = b""
-        runnable = Runnable(flight.plan.standing.fragment)
-        await self._tell(self._gate.land(self._workspace, portal, runnable), portal, description)
+        chunks = self._gate.land(self._workspace, portal, Runnable(flight.plan.standing.fragment))
+        try:
+            await self._tell(chunks, portal, description)
+        except Fault as fault:
+            if fault.is_at_bind and bound is not None:
+                self._connection.retract(bound)
+            raise
         await self._workspace.end_implicit(is_committed=True)
 
     # Simple query (documentation: "Simple Query", "Multiple Statements in a Simple Query")

@@ -463,9 +463,7 @@ class PostgresConnection:
         statement = opened.portal.statement
         if not statement.is_parsed or error.sqlstate in _STALE:
             self._backend.statements.forget(statement)
-        if error.sqlstate == "26000":
-            # Somebody else deallocated our statement: nothing about this connection is certain any
-            # more.
+        if error.sqlstate == "26000":  # somebody else deallocated it: nothing is certain any more
             return self._conversation.anomaly("a prepared statement is gone")
         fault = await self._failed(error, is_synced=is_synced, portal=opened.portal)
         fault.is_at_bind = True

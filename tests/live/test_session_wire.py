@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from proxy.wire.backend import BindComplete
-from proxy.wire.frontend import Bind, Describe, Execute, Flush, Parse, Query, Sync
+from proxy.wire.frontend import Bind, Close, Describe, Execute, Flush, Parse, Query, Sync
 from tests.live.gate import Gate
 from tests.live.test_wire import Conversation, compare, opened, run
 from tests.live.wire import told
@@ -206,6 +206,22 @@ async def test_errors_stand_where_postgres_finds_them(gate: Gate, name: str) -> 
     messages = AT_BIND[name]
 
     await compare(gate, messages, sum(isinstance(one, Sync) for one in messages))
+
+
+async def test_errors_of_what_is_known_by_heart_stand_there_too(gate: Gate) -> None:
+    ours, theirs = await opened(gate)
+    try:
+        for value in (b"2", b"2", b"2", b"0", b"0"):
+            for messages in (
+                (*bound("SELECT 10 / $1::int FROM shop.items WHERE id = 1", value), Sync()),
+                (Bind("", "s", (), (value,)), Describe(b"P", ""), Execute(""), Sync()),
+                (Close(b"S", "s"), Parse("s", "SELECT 10 / $1::int FROM shop.items"), Sync()),
+            ):
+                expected = told(await theirs.converse(messages))
+                assert told(await ours.converse(messages)) == expected
+    finally:
+        ours.close()
+        theirs.close()
 
 
 async def test_what_was_handed_on_is_not_taken_back(gate: Gate) -> None:
