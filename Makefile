@@ -51,7 +51,7 @@ mutate: install ## remove each visitor of guard and verifier in turn: every muta
 	@$(BIN)/python -m tests.mutation
 
 sbom: install ## software bill of materials of what is shipped: sbom.cdx.json (CycloneDX)
-	@$(BIN)/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
+	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
 		--output-reproducible --of JSON --output-file sbom.cdx.json
 	@echo "sbom.cdx.json: $$(grep -c '"purl"' sbom.cdx.json) components"
 

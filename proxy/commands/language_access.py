@@ -48,7 +48,7 @@ def _token(commands: Subcommands, state: Path) -> None:
             "sallyport token list\n"
             "sallyport token revoke tableau\n"
             "sallyport token --as alice                       the demonstration's own issuer\n"
-            'PGPASSWORD="$(sallyport token --as bob)" psql -h 127.0.0.1 -p 15432 -U bob fairlead\n'
+            'PGPASSWORD="$(sallyport token --as bob)" psql -h 127.0.0.1 -p 15432 -U bob company\n'
             "sallyport token --as carol --agent claude --seconds 600"
         ),
         formatter_class=argparse.RawDescriptionHelpFormatter,

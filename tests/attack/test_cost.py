@@ -14,7 +14,7 @@ import pytest
 from proxy.faults import Fault
 from tests.proxy.sql.fixture import guarded
 
-SECONDS_MAX = 5.0  # on a busy machine; each takes a fraction of it
+CPU_SECONDS_MAX = 30.0  # each takes a fraction of one; what is exponential would take hours
 
 
 def chain(levels: int, expression: str) -> str:
@@ -65,7 +65,7 @@ def settled(sql: str) -> str:
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_every_statement_is_settled_soon(name: str) -> None:
     sql = STATEMENTS[name]()
-    started = time.monotonic()
+    started = time.process_time()
 
     assert settled(sql) in ("", "54000", "54001", "0A000")
-    assert time.monotonic() - started < SECONDS_MAX
+    assert time.process_time() - started < CPU_SECONDS_MAX
