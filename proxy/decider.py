@@ -437,6 +437,11 @@ class PolicyDecider:
         is_text_only = runnable.recoder is not None
         return Standing(estate, until, runnable.fragment, runnable.arguments, is_text_only)
 
+    def is_templated(self, decided: Decided) -> bool:
+        """See `decision.Decider`."""
+        assert isinstance(decided, _Decided), "made by this class"
+        return bool(decided.lifted)
+
     def varied(self, decided: Decided, statement: Statement, values: tuple[bytes, ...]) -> Decided:
         """See `decision.Decider`."""
         assert isinstance(decided, _Decided), "made by this class"

@@ -121,6 +121,10 @@ class Decider(Protocol):
         be asked each time. Raises DeniedFault."""
         ...
 
+    def is_templated(self, decided: Decided) -> bool:
+        """Whether it is the decision of a template: see `varied`."""
+        ...
+
     def varied(self, decided: Decided, statement: Statement, values: tuple[bytes, ...]) -> Decided:
         """The decision of a statement that differs from a decided one in its lifted values only."""
         ...

@@ -151,12 +151,17 @@ class Dialogue:
         except ConnectionFault:
             raise
         except Fault as fault:
-            await self._fail(fault, self._extended.text_of(event))
+            await self._fail(fault, self._text_of(event))
             if not is_query and not isinstance(event, Sync):
                 self._connection.protocol.skip_until_sync()
                 return
         if is_query or isinstance(event, Sync):
             self._ready()
+
+    def _text_of(self, event: FrontendMessage) -> str:
+        if isinstance(event, Flight) and event.portal is not None:
+            return event.portal.prepared.statement.text
+        return self._extended.text_of(event)
 
     async def _malformed(self, violation: MalformedMessage) -> None:
         """A message whose body is wrong: an ERROR, as Postgres answers it, and on."""

@@ -20,10 +20,11 @@ import asyncio
 import struct
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from proxy.express_plan import PARSED, Plan, Way, read_bind
+from proxy.express_plan import NO_FORMATS, PARSED, Lookalikes, Plan, Way, read_bind
 from proxy.faults import Fault
 from proxy.gate import Gate
 from proxy.interrupt import QUERY_CANCELED, Interrupter, Reason
@@ -31,7 +32,9 @@ from proxy.record import tell_decision
 from proxy.run import Run
 from proxy.runtime.log import Latency
 from proxy.sources.express import Dispatch, ExpressSource
-from proxy.sql.parse import Kind
+from proxy.sql.lookalike import recipe, shape_of
+from proxy.sql.parse import Kind, parse
+from proxy.sql.template import lift
 from proxy.transaction import Block
 from proxy.wire.body import value
 from proxy.wire.frontend import FrontendMessage, Parse, Query
@@ -72,7 +75,8 @@ class Flight(FrontendMessage):
     """A statement that the lane took. For the dialogue it is a message: all that is left to do.
 
     `told` is what answers the client before the first row; for a simple query it goes with the
-    first row, as the dialogue does it. `messages`: how many the client sent.
+    first row, as the dialogue does it. `messages`: how many the client sent. `text` and `values`
+    are of a query that is like one that came before.
     """
 
     plan: Plan
@@ -83,6 +87,8 @@ class Flight(FrontendMessage):
     is_simple: bool
     messages: int
     started: float
+    text: str | None = None
+    values: tuple[bytes, ...] = ()
     dispatch: Dispatch | None = None
     intent: int = 0
     sent: float = 0.0
@@ -120,11 +126,13 @@ class ExpressLane:
         self._named: dict[bytes, Plan] = {}
         self._parsed: dict[bytes, Plan] = {}
         self._queries: dict[bytes, Plan] = {}
+        self._lookalikes = Lookalikes(PLANS_MAX)
         self._seen: set[bytes] = set()
         interrupter.divert = self.interrupt
 
     def __repr__(self) -> str:
         known = len(self._named) + len(self._parsed) + len(self._queries)
+        known += len(self._lookalikes)
         return f"ExpressLane(plans={known}, is_flying={self.is_flying})"
 
     @property
@@ -167,12 +175,22 @@ class ExpressLane:
         return True
 
     def _query(self, data: bytes) -> Flight | None:
+        started = time.perf_counter()
         plan = self._queries.get(data)
-        if plan is None:
+        if plan is not None:
+            way = plan.ways[NO_FORMATS]
+            body = way.order.body(NO_FORMATS, plan.values, NO_FORMATS)
+            return Flight(plan, way, body, way.description, data, True, 1, started)
+        if not self._lookalikes or len(data) != 1 + _UINT32.unpack_from(data, 1)[0]:
             return None
-        way = plan.ways[b"\0\0"]
-        body = way.order.body(b"\0\0", plan.values, b"\0\0")
-        return Flight(plan, way, body, way.description, data, True, 1, time.perf_counter())
+        found = self._lookalikes.find(data[5:-1])
+        if found is None or data[-1]:
+            return None
+        plan, text, values = found
+        way = plan.ways[NO_FORMATS]
+        body = way.order.body(NO_FORMATS, b"".join(map(value, values)), NO_FORMATS)
+        told = way.description
+        return Flight(plan, way, body, told, data, True, 1, started, text, values)
 
     def _bound(self, data: bytes) -> Flight | None:
         start, plan, told, messages = 0, None, b"", 3
@@ -228,7 +246,13 @@ class ExpressLane:
     def _record(self, flight: Flight, now: float) -> None:
         flight.is_recording = True
         milliseconds = int(now * 1000)
-        record = flight.plan.intent.filled(milliseconds)
+        form = flight.plan.intent
+        if flight.text is None:
+            record = form.filled(milliseconds)
+        else:
+            start, end = flight.plan.margins
+            asked = flight.text[start : len(flight.text) - end]
+            record = form.filled(self._recorder.text(asked), milliseconds)
         self._recorder.post_intent(record, flight.plan.source_name, self._recorded)
 
     def _recorded(self, number: int, fault: Fault | None) -> None:
@@ -299,6 +323,8 @@ class ExpressLane:
         flight = self._leave()
         self._note_end(flight)
         prepared = flight.plan.prepared
+        if flight.text is not None:
+            prepared = self._varied(prepared, flight.text, flight.values)
         self._workspace.trace_id = prepared.trace_id
         flight.portal = Portal("", prepared, formats=flight.way.formats)
         under_way = None if flight.dispatch is None else flight.dispatch.surrender()
@@ -306,6 +332,13 @@ class ExpressLane:
             flight.portal.under_way = under_way
             self._workspace.upstream.adopt(flight.plan.source_name, under_way.connection)
         self._edge.hand_over(flight)
+
+    def _varied(self, prepared: Prepared, text: str, values: tuple[bytes, ...]) -> Prepared:
+        """The statement of a text that is like that of `prepared`."""
+        (statement,) = parse(text)
+        assert prepared.decided is not None, "it ran before"
+        decided = self._decider.varied(prepared.decided, statement, values)
+        return replace(prepared, statement=statement, decided=decided)
 
     def _leave(self) -> Flight:
         flight, self._flight = self._flight, None
@@ -332,18 +365,47 @@ class ExpressLane:
 
     def learn_query(self, text: str, prepared: Prepared) -> None:
         """A simple query of one statement has run to its end."""
-        self._learn(self._queries, Query(text).encode(), prepared, ())
+        if not self._learn_lookalike(text, prepared):
+            self._learn(self._queries, Query(text).encode(), prepared, ())
+
+    def _learn_lookalike(self, text: str, prepared: Prepared) -> bool:
+        """Learn to know others by it; False where that cannot be."""
+        shape = None if prepared.statement.kind is not Kind.QUERY else shape_of(text)
+        if shape is None or prepared.decided is None:
+            return False
+        template = lift(prepared.statement)
+        if template is None or not self._decider.is_templated(prepared.decided):
+            return False
+        found = recipe(text, shape, template)
+        if found is None:
+            return False
+        key = shape.skeleton.encode()
+        if not self._is_seen(key):
+            return True
+        with suppress(Fault):  # there is no express way for it
+            plan = self._plan(prepared, has_text=False)
+            if plan is not None:
+                plan.add_way((), self._session)
+                start = prepared.statement.offset
+                plan.margins = (start, len(text) - start - len(prepared.statement.text))
+                self._lookalikes.add(shape, found, plan)
+        return True
+
+    def _is_seen(self, key: bytes) -> bool:
+        """Whether it came before. Most texts never come again; what does is learnt then."""
+        if key in self._seen and self._session.transaction.is_alone:
+            return True
+        if len(self._seen) >= PLANS_MAX:
+            self._seen.clear()
+        self._seen.add(key)
+        return False
 
     def _learn(
         self, known: dict[bytes, Plan], key: bytes, prepared: Prepared, formats: tuple[int, ...]
     ) -> None:
         session = self._session
-        is_new = known is not self._named and key not in self._seen
-        if is_new or not session.transaction.is_alone:
-            # Most texts never come again; what does is learnt the second time.
-            if len(self._seen) >= PLANS_MAX:
-                self._seen.clear()
-            self._seen.add(key)
+        is_named = known is self._named
+        if not (session.transaction.is_alone if is_named else self._is_seen(key)):
             return
         plan = known.get(key)
         try:
@@ -360,7 +422,7 @@ class ExpressLane:
             known.clear()
         known[key] = plan
 
-    def _plan(self, prepared: Prepared) -> Plan | None:
+    def _plan(self, prepared: Prepared, *, has_text: bool = True) -> Plan | None:
         session, decided = self._session, prepared.decided
         if prepared.statement.kind is not Kind.QUERY or decided is None or prepared.fields is None:
             return None
@@ -379,7 +441,7 @@ class ExpressLane:
             decided,
             self._decider.revision,
             trace_id=prepared.trace_id,
-            has_text=True,
+            has_text=has_text,
         )
         values = () if standing.arguments is None else standing.arguments.values
         return Plan(

@@ -14,6 +14,7 @@ from proxy.rows import with_formats
 from proxy.runtime.audit import Form
 from proxy.session import Session
 from proxy.sources.express import ExpressSource, Order
+from proxy.sql.lookalike import Recipe, Shape, shape_of
 from proxy.wire.backend import BindComplete, ParseComplete, RowDescription
 from proxy.wire.frontend import Describe, Execute, Sync
 from proxy.workspace import Prepared
@@ -23,7 +24,7 @@ FORMATS_KEPT_MAX = 8
 
 _UINT16 = struct.Struct(">H")
 _INT32 = struct.Struct(">i")
-_NO_FORMATS = b"\0\0"
+NO_FORMATS = b"\0\0"
 _TAIL = Execute("", 0).encode() + Sync().encode()
 _TAIL_DESCRIBED = Describe(b"P", "").encode() + _TAIL
 _BOUND = BindComplete().encode()
@@ -47,7 +48,7 @@ class Plan:
     """`holds` says whether it may still be used; `ways` by the result formats as Bind spells them.
 
     `statement_ms` is the time that the statement may run. `values` are those of a simple query, as
-    Bind sends them.
+    Bind sends them; `margins`, how many characters stand before and behind its statement.
     """
 
     prepared: Prepared
@@ -58,6 +59,7 @@ class Plan:
     statement_ms: int
     settings_layers: tuple[object, object]
     values: bytes = b""
+    margins: tuple[int, int] = (0, 0)
     ways: dict[bytes, Way] = field(default_factory=dict)
     parameter_count: int = field(init=False)
     claim_count: int = field(init=False)
@@ -92,6 +94,41 @@ class Plan:
         described = RowDescription(with_formats(fields, formats)).encode()
         way = Way(order, formats, described, _BOUND, _BOUND + described)
         self.ways[encoded_formats(formats)] = way
+
+
+class Lookalikes:
+    """Plans of simple queries by their text but for the literals that were lifted from it."""
+
+    def __init__(self, plans_max: int) -> None:
+        self._plans_max = plans_max
+        self._recipes: dict[str, Recipe] = {}
+        self._plans: dict[tuple[str, tuple[str, ...]], Plan] = {}
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def add(self, shape: Shape, recipe: Recipe, plan: Plan) -> None:
+        """Remember a plan with a way for text rows."""
+        if not plan.ways:
+            return
+        if len(self._plans) >= self._plans_max:
+            self._plans.clear()
+            self._recipes.clear()
+        self._recipes[shape.skeleton] = recipe
+        self._plans[shape.skeleton, recipe.fixed(shape)] = plan
+
+    def find(self, text: bytes) -> tuple[Plan, str, tuple[bytes, ...]] | None:
+        """The plan for a text like one that is known, the text, and its lifted values."""
+        try:
+            decoded = text.decode("ascii")
+        except UnicodeDecodeError:
+            return None
+        shape = shape_of(decoded)
+        recipe = None if shape is None else self._recipes.get(shape.skeleton)
+        if shape is None or recipe is None:
+            return None
+        plan = self._plans.get((shape.skeleton, recipe.fixed(shape)))
+        return None if plan is None else (plan, decoded, recipe.values(shape))
 
 
 def encoded_formats(formats: tuple[int, ...]) -> bytes:
@@ -144,6 +181,6 @@ def _spread(formats: bytes, count: int, claim_count: int) -> bytes:
     if not claim_count:
         return formats
     if not any(codes):
-        return _NO_FORMATS
+        return NO_FORMATS
     each = codes if len(codes) == 2 * count else codes * count
     return _UINT16.pack(count + claim_count) + each + bytes(2 * claim_count)

@@ -31,13 +31,14 @@ class Template:
     """`statement` is the template as a statement of its own, its text unprinted (`with_text`).
 
     `values` (text format) and `oids` belong to its parameters; `key` is equal for statements of one
-    template and for no others.
+    template and for no others. `locations`: where each value stood, in bytes of the parsed text.
     """
 
     statement: Statement
     key: bytes
     oids: tuple[int, ...]
     values: tuple[bytes, ...]
+    locations: tuple[int, ...] = ()
 
 
 def lift(statement: Statement) -> Template | None:
@@ -51,7 +52,7 @@ def lift(statement: Statement) -> Template | None:
     tree.strip_locations(node)
     key = node.SerializeToString(deterministic=True) + repr(lifting.oids).encode()
     made = replace(statement, text="", offset=0, node=node, byte_offset=0)
-    return Template(made, key, tuple(lifting.oids), tuple(lifting.values))
+    return Template(made, key, tuple(lifting.oids), tuple(lifting.values), tuple(lifting.locations))
 
 
 def with_text(template: Template) -> Statement:
@@ -63,6 +64,7 @@ class _Lifting:
     def __init__(self) -> None:
         self.oids: list[int] = []
         self.values: list[bytes] = []
+        self.locations: list[int] = []
 
     def visit_query(self, select: tree.Node) -> bool:
         """Lift inside one SelectStmt. False: the statement has parameters and is left alone."""
@@ -107,6 +109,7 @@ class _Lifting:
             oid = INT8_OID if text.isdigit() and int(text) < 2**63 else NUMERIC_OID
         else:
             return
+        self.locations.append(constant.location)
         self.oids.append(oid)
         self.values.append(text.encode("utf-8"))
         node.Clear()

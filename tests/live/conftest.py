@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
+from proxy.express import ExpressLane
+from tests.live.flights import STARTUP, Flights
 from tests.live.gate import Gate, serving
+from tests.live.wire import RawClient
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -14,3 +18,37 @@ async def gate() -> AsyncIterator[Gate]:
     """A serving gate over the shop."""
     async with serving() as found:
         yield found
+
+
+@pytest.fixture
+def flights(monkeypatch: pytest.MonkeyPatch) -> Flights:
+    """Counts the flights of all lanes in this process."""
+    counted = Flights()
+    answered, land = ExpressLane.answered, ExpressLane._land
+
+    def count_answered(lane: ExpressLane, data: bytes, rows: int, row_bytes: int) -> None:
+        counted.whole += 1
+        answered(lane, data, rows, row_bytes)
+
+    def count_landed(lane: ExpressLane) -> None:
+        counted.landed += 1
+        land(lane)
+
+    monkeypatch.setattr(ExpressLane, "answered", count_answered)
+    monkeypatch.setattr(ExpressLane, "_land", count_landed)
+    return counted
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def own() -> AsyncIterator[Gate]:
+    """A gate that the tests of one file may change."""
+    async with serving() as gate:
+        yield gate
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(own: Gate) -> AsyncIterator[RawClient]:
+    """A client of `own`."""
+    made = await RawClient.open(("127.0.0.1", own.port), STARTUP, own.token())
+    yield made
+    made.close()

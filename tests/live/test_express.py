@@ -8,107 +8,26 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 
 import pytest
-import pytest_asyncio
 
-from proxy.express import ExpressLane
-from proxy.runtime.audit import Record, records
 from proxy.wire import backend, frontend
-from proxy.wire.frontend import FrontendMessage
-from tests.live.gate import DATABASE, Gate, policy_set, serving
+from tests.live.flights import (
+    COUNT,
+    LONG,
+    NOTE,
+    NUMBERS,
+    STARTUP,
+    SYNC,
+    Flights,
+    airborne,
+    execute,
+    flying,
+    joined,
+    key_of,
+)
+from tests.live.gate import Gate, policy_set, serving
 from tests.live.wire import RawClient, told
-
-STARTUP = {"user": "alice", "database": DATABASE}
-NOTE = "SELECT id, note, placed FROM shop.orders WHERE id = $1"
-NUMBERS = "SELECT id, placed FROM shop.orders WHERE id = $1"
-"""Without a text, which may stand in for another type: see `proxy/recode.py`."""
-
-COUNT = "SELECT count(*) FROM generate_series(1, $1::int8) g"
-LONG = b"20000000000"
-SYNC = frontend.Sync()
-
-
-@dataclass
-class Flights:
-    """How many statements flew to their end, and how many were landed."""
-
-    whole: int = 0
-    landed: int = 0
-
-
-@pytest.fixture
-def flights(monkeypatch: pytest.MonkeyPatch) -> Flights:
-    counted = Flights()
-    answered, land = ExpressLane.answered, ExpressLane._land
-
-    def count_answered(lane: ExpressLane, data: bytes, rows: int, row_bytes: int) -> None:
-        counted.whole += 1
-        answered(lane, data, rows, row_bytes)
-
-    def count_landed(lane: ExpressLane) -> None:
-        counted.landed += 1
-        land(lane)
-
-    monkeypatch.setattr(ExpressLane, "answered", count_answered)
-    monkeypatch.setattr(ExpressLane, "_land", count_landed)
-    return counted
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def own() -> AsyncIterator[Gate]:
-    """A gate that the tests of this file change."""
-    async with serving() as gate:
-        yield gate
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def client(own: Gate) -> AsyncIterator[RawClient]:
-    made = await RawClient.open(("127.0.0.1", own.port), STARTUP, own.token())
-    yield made
-    made.close()
-
-
-def execute(
-    name: str, *values: bytes, formats: tuple[int, ...] = (), is_described: bool = True
-) -> bytes:
-    """Bind, perhaps Describe, Execute and Sync in one piece, as drivers send them."""
-    messages: list[FrontendMessage] = [frontend.Bind("", name, (), values, formats)]
-    if is_described:
-        messages.append(frontend.Describe(frontend.PORTAL, ""))
-    return joined([*messages, frontend.Execute(), SYNC])
-
-
-def joined(messages: Sequence[FrontendMessage]) -> bytes:
-    return b"".join(message.encode() for message in messages)
-
-
-async def prepared(client: RawClient, sql: str, *values: bytes) -> None:
-    """Prepare `sql` as `s` and run it once."""
-    await client.converse([frontend.Parse("s", sql), SYNC])
-    await client.converse([execute("s", *values)])
-
-
-async def flying(client: RawClient, flights: Flights, sql: str, *values: bytes) -> None:
-    """The same, and prove that it flies from then on."""
-    await prepared(client, sql, *values)
-    before = flights.whole
-    await client.converse([execute("s", *values)])
-    assert flights.whole == before + 1
-
-
-async def airborne(client: RawClient, flights: Flights, *values: bytes) -> None:
-    """Run `s` until it flies again: another connection may have to learn it first."""
-    before = flights.whole
-    for _ in range(20):
-        answer = told(await client.converse([execute("s", *values)]))
-        assert answer[-1] == "ReadyForQuery(status=b'I')"
-        if flights.whole > before:
-            return
-    raise AssertionError("it flies no more")
-
 
 ROUNDS = {
     "prepared": execute("s", b"3"),
@@ -295,11 +214,6 @@ async def test_rows_that_take_several_reads(client: RawClient, flights: Flights)
     assert "CommandComplete(tag='SELECT 50000')" in told(answer)
 
 
-def key_of(client: RawClient) -> backend.BackendKeyData:
-    (key,) = (one for one in client.greeting if isinstance(one, backend.BackendKeyData))
-    return key
-
-
 async def cancelled(gate: Gate, key: backend.BackendKeyData) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", gate.port)
     writer.write(frontend.CancelRequest(key.process_id, key.secret_key).encode())
@@ -385,99 +299,3 @@ async def test_drain_cuts_a_flight_that_does_not_end(flights: Flights) -> None:
     answer = told(await running)
     assert not any("DataRow" in line for line in answer)
     client.close()
-
-
-# The record
-
-
-def of_session(gate: Gate, client: RawClient) -> list[Record]:
-    uid = str(key_of(client).process_id)
-    intents = [
-        one
-        for one in records(gate.directory / "audit")
-        if one.phase == "intent" and one.facts["actor"]["session"]["uid"] == uid
-    ]
-    return intents
-
-
-async def test_flights_are_recorded_like_everything(
-    own: Gate, client: RawClient, flights: Flights
-) -> None:
-    await flying(client, flights, NOTE, b"3")
-    usual, flown = of_session(own, client)
-    assert flown.facts["unmapped"] == usual.facts["unmapped"]
-    assert flown.facts["query_info"] == usual.facts["query_info"]
-    outcomes = {
-        one.facts["unmapped"]["intent"]: one.facts
-        for one in records(own.directory / "audit")
-        if one.phase == "outcome"
-    }
-    first, second = outcomes[usual.sequence], outcomes[flown.sequence]
-    assert set(first["unmapped"]) == set(second["unmapped"])
-    assert first["unmapped"]["rows"] == second["unmapped"]["rows"] == 1
-    assert first["unmapped"]["bytes"] == second["unmapped"]["bytes"]
-    assert abs(second["time"] - time.time() * 1000) < 60_000
-
-
-async def test_a_flight_that_fails_has_an_outcome(
-    own: Gate, client: RawClient, flights: Flights
-) -> None:
-    await flying(client, flights, COUNT, b"2")
-    await client.converse([execute("s", b"no number")])
-    intent = of_session(own, client)[-1]
-    (outcome,) = (
-        one.facts
-        for one in records(own.directory / "audit")
-        if one.phase == "outcome" and one.facts["unmapped"]["intent"] == intent.sequence
-    )
-    assert outcome["status_code"] == "22P02"
-
-
-async def test_without_a_log_nothing_flies(
-    own: Gate, client: RawClient, flights: Flights, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await flying(client, flights, NOTE, b"3")
-    before = flights.whole
-
-    def full(*_: object) -> int:
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as broken:
-        broken.setattr("proxy.runtime.audit.disk.Disk.write", full)
-        for _ in range(3):
-            answer = told(await client.converse([execute("s", b"3")]))
-            assert any(" 53100 " in line for line in answer), answer
-            assert not any("DataRow" in line for line in answer)
-    assert flights.whole == before
-    assert flights.landed == 1, "the first finds the disk full, the others know"
-    for _ in range(100):
-        answer = told(await client.converse([execute("s", b"3")]))
-        if any("DataRow" in line for line in answer):
-            break
-        await asyncio.sleep(0.1)
-    assert any("DataRow" in line for line in answer)
-
-
-async def test_strict_audit_flies_too(flights: Flights) -> None:
-    async with serving(audit={"directory": "audit", "mode": "strict"}) as gate:
-        client = await RawClient.open(("127.0.0.1", gate.port), STARTUP, gate.token())
-        await flying(client, flights, NOTE, b"3")
-        assert len(of_session(gate, client)) == 2
-        client.close()
-
-
-async def test_more_clients_than_connections(own: Gate, flights: Flights) -> None:
-    clients = [
-        await RawClient.open(("127.0.0.1", own.port), STARTUP, own.token()) for _ in range(40)
-    ]
-    for client in clients:
-        await prepared(client, NOTE, b"3")
-    rounds = 5
-    for _ in range(rounds):
-        answers = await asyncio.gather(
-            *(client.converse([execute("s", b"3")]) for client in clients)
-        )
-        assert {tuple(told(answer)) for answer in answers} == {tuple(told(answers[0]))}
-    assert flights.whole > 40
-    for client in clients:
-        client.close()
