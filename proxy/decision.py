@@ -17,7 +17,7 @@ from proxy.session import Session
 from proxy.sources.base import Arguments
 from proxy.sql.parse import Statement
 from proxy.sql.plan import Fragment
-from proxy.sql.split import PartColumn
+from proxy.sql.split import Keys, PartColumn
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import RowBatch
 
@@ -55,11 +55,16 @@ class Decided(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A part of a statement over several sources: run `fragment`, put its rows into `table`."""
+    """A part of a statement over several sources: run `fragment`, put its rows into `table`.
+
+    `narrowed` may stand in for it where the `keys`, in a table that is loaded before, are few.
+    """
 
     fragment: Fragment
     table: str
     columns: tuple[PartColumn, ...]
+    keys: Keys | None = None
+    narrowed: Fragment | None = None
 
 
 @dataclass(frozen=True, slots=True)

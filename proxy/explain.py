@@ -27,7 +27,9 @@ def rows(guarded: Guarded, policy_version: str) -> tuple[tuple[str], ...]:
         lines.append("no table is read")
     if guarded.parts:
         lines.append("several sources: each is asked for a part, a Postgres of the gate merges")
-        lines.extend(f"  {part.guarded.source}: {part.asked}" for part in guarded.parts)
+        for part in guarded.parts:
+            keys = f", with the keys of {part.keys.table} if few" if part.keys else ""
+            lines.append(f"  {part.table} from {part.guarded.source}: {part.asked}{keys}")
     return tuple((line,) for line in lines)
 
 

@@ -44,19 +44,19 @@ def loads(
     guarded: Guarded, claim: ClaimValues, part_oids: tuple[tuple[int, ...], ...]
 ) -> tuple[Load, ...]:
     """The parts of a statement over several sources; `part_oids` its parameters' types at each."""
-    return tuple(
-        Load(
-            query_fragment(
-                part.guarded.verified,
-                part.guarded.source,
-                claim,
-                parameter_oids=oids,
-                is_capped=False,
-            ),
-            part.table,
-            part.columns,
-        )
-        for part, oids in zip(guarded.parts, part_oids, strict=True)
+    found = []
+    for part, oids in zip(guarded.parts, part_oids, strict=True):
+        narrowed = None
+        if part.narrowed is not None and part.keys is not None:
+            narrowed = _part_fragment(part.narrowed, claim, (*oids, part.keys.array_oid))
+        whole = _part_fragment(part.guarded, claim, oids)
+        found.append(Load(whole, part.table, part.columns, part.keys, narrowed))
+    return tuple(found)
+
+
+def _part_fragment(guarded: Guarded, claim: ClaimValues, oids: tuple[int, ...]) -> Fragment:
+    return query_fragment(
+        guarded.verified, guarded.source, claim, parameter_oids=oids, is_capped=False
     )
 
 

@@ -39,7 +39,7 @@ from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import Row, RowBatch
 from proxy.workspace import Portal, Prepared, Workspace
 
-WITHOUT_MERGER = Merger(None, 0)
+WITHOUT_MERGER = Merger(None)
 
 STALE = "cached plan must not change result type"
 

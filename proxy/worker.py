@@ -195,7 +195,7 @@ def _merger(configuration: Configuration, post: Post, stack: AsyncExitStack) -> 
         connections_max=federation.connections_max,
     )
     stack.push_async_callback(engine.close)
-    return Merger(engine, federation.table_bytes_max)
+    return Merger(engine, federation.table_bytes_max, federation.keys_max)
 
 
 async def _kept_up(

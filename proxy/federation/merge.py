@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from proxy.catalog.virtual import ClassCatalog
 from proxy.decision import Load, Runnable
 from proxy.faults import Fault, InternalFault, UnsupportedFault
-from proxy.sources.base import BINARY_FORMAT, Arguments, SourceConnection
+from proxy.sources.base import BINARY_FORMAT, TEXT_FORMAT, Arguments, SourceConnection
 from proxy.sources.postgres_loading import LoadingConnection
+from proxy.sql.plan import Fragment
 from proxy.workspace import Workspace
 
 
@@ -35,10 +36,12 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Merger:
-    """`engine` None: this gate has one source. `table_bytes_max`: what one part may bring."""
+    """`engine` None: this gate has one source. `table_bytes_max`: what one part may bring.
+    `keys_max`: how many keys of one part may narrow another."""
 
     engine: Engine | None
-    table_bytes_max: int
+    table_bytes_max: int = 0
+    keys_max: int = 0
 
     async def load(
         self, workspace: Workspace, runnable: Runnable, arguments: Arguments
@@ -52,14 +55,14 @@ class Merger:
         pins = workspace.session.settings.pins()
         target = await self.engine.open(runnable.catalog, pins, workspace.session.identity.subject)
         try:
-            loading = asyncio.Lock()
+            work = _Work(workspace, target, arguments, self)
+            work.loaded = {load.table: asyncio.Event() for load in runnable.loads}
             by_source: dict[str, list[Load]] = {}
             for load in runnable.loads:
                 by_source.setdefault(load.fragment.source, []).append(load)
             async with asyncio.TaskGroup() as group:
                 for source, loads in by_source.items():
-                    fetch = _Fetch(workspace, target, loading, arguments, self.table_bytes_max)
-                    group.create_task(fetch.run(source, loads))
+                    group.create_task(work.run(source, loads))
         except* Fault as faults:
             await target.release()
             raise _first(faults) from None
@@ -79,17 +82,22 @@ def _first(faults: BaseExceptionGroup[Fault]) -> Fault:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Fetch:
-    """One source's share of a statement."""
+@dataclass(slots=True)
+class _Work:
+    """One statement's loading. `loaded` tells of each table when it is there.
+
+    Nobody waits for ever: a part waits for one that stands before it, in its own source's turn too.
+    """
 
     workspace: Workspace
     target: LoadingConnection
-    loading: asyncio.Lock
     arguments: Arguments
-    table_bytes_max: int
+    merger: Merger
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    loaded: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def run(self, source: str, loads: list[Load]) -> None:
+        """One source's share, part after part."""
         upstream = self.workspace.upstream
         connection = await upstream.take(source)
         with upstream.running(connection):
@@ -103,15 +111,29 @@ class _Fetch:
                 await connection.commit()
 
     async def _load(self, connection: SourceConnection, load: Load) -> None:
-        stream = await connection.execute(load.fragment, self.arguments, (BINARY_FORMAT,))
+        fragment, arguments = await self._question(load)
+        stream = await connection.execute(fragment, arguments, (BINARY_FORMAT,))
         try:
             # The sources compute at the same time; one at a time is written to the engine.
-            async with self.loading:
+            async with self.turn:
                 await self.target.load(
                     load.table,
                     [(column.name, column.type_name) for column in load.columns],
                     stream,
-                    bytes_max=self.table_bytes_max,
+                    bytes_max=self.merger.table_bytes_max,
                 )
         finally:
             await stream.aclose()
+        self.loaded[load.table].set()
+
+    async def _question(self, load: Load) -> tuple[Fragment, Arguments]:
+        """What to ask: for the rows with the keys of another part, if these are few."""
+        if load.keys is None or load.narrowed is None:
+            return load.fragment, self.arguments
+        await self.loaded[load.keys.table].wait()
+        async with self.turn:
+            keys = await self.target.keys(load.keys.table, load.keys.column, self.merger.keys_max)
+        if keys is None:
+            return load.fragment, self.arguments
+        formats = self.arguments.format_of_each()
+        return load.narrowed, Arguments((*self.arguments.values, keys), (*formats, TEXT_FORMAT))

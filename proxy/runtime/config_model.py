@@ -364,6 +364,12 @@ class Federation:
         minimum=1 << 20,
         maximum=1 << 40,
     )
+    keys_max: int = setting(
+        "keys of one table that may narrow what is asked of another source",
+        default=10_000,
+        minimum=0,
+        maximum=1_000_000,
+    )
     spill_bytes_max: int = setting(
         "temporary files of one such statement", default=8 << 30, minimum=1 << 20, maximum=1 << 40
     )

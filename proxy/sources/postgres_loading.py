@@ -60,6 +60,23 @@ class LoadingConnection(PostgresConnection):
         await self._conversation.command(_CLOSE)
         return rows, size
 
+    async def keys(self, table: str, column: str, count_max: int) -> bytes | None:
+        """The distinct values of a loaded column, as the text of an array; None if there are more
+        than `count_max`. Raises SourceFault."""
+        name, key = quoted_identifier(table), quoted_identifier(column)
+        await self._come_to_rest()
+        rows = await self._backend.query(
+            "SELECT pg_catalog.count(*), pg_catalog.array_agg(k.k)::pg_catalog.text FROM (SELECT"
+            f" DISTINCT {key} AS k FROM pg_temp.{name} WHERE {key} IS NOT NULL"
+            f" LIMIT {count_max + 1}) k",
+            (),
+            (),
+        )
+        [(count, array)] = rows
+        if int(count or b"0") > count_max:
+            return None
+        return array or b"{}"
+
     async def _copy_in(
         self, name: str, batches: AsyncIterable[RowBatch], bytes_max: int
     ) -> tuple[int, int]:

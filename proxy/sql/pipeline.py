@@ -29,7 +29,7 @@ from proxy.sql.pattern import settle_patterns
 from proxy.sql.safety import Safety
 from proxy.sql.scope import Bound
 from proxy.sql.shape import shapes
-from proxy.sql.split import MERGE, PartColumn, point_at_tables, take_apart
+from proxy.sql.split import MERGE, Keys, PartColumn, point_at_tables, take_apart
 from proxy.sql.verify import Verified, verify
 from proxy.wire.type_oids import FIRST_OWN_OID
 
@@ -66,7 +66,7 @@ class Guarded:
     @property
     def sql(self) -> str:
         """What runs, for the record: a text for each part, then the one that remains."""
-        texts = [f"{part.table}: {part.guarded.rewritten.sql}" for part in self.parts]
+        texts = [f"{part.table}: {part.sql}" for part in self.parts]
         return ";\n".join([*texts, self.rewritten.sql])
 
 
@@ -74,13 +74,22 @@ class Guarded:
 class Part:
     """One relation of a statement over several sources: guarded, and where its rows go.
 
-    `asked` is the query before it was guarded, in terms of what the principal sees.
+    `asked` is the query before it was guarded, in terms of what the principal sees. `narrowed` is
+    the same query for the rows with certain `keys`, an array that is its last parameter.
     """
 
     guarded: Guarded
     asked: str
     table: str
     columns: tuple[PartColumn, ...]
+    keys: Keys | None = None
+    narrowed: Guarded | None = None
+
+    @property
+    def sql(self) -> str:
+        """The texts that its source may get."""
+        texts = [one.rewritten.sql for one in (self.guarded, self.narrowed) if one is not None]
+        return " or, with few keys: ".join(texts)
 
 
 def rewrite(
@@ -184,17 +193,22 @@ def _split(
 
     Nothing of what remains needs a fence: hidden rows and values never get there.
     """
-    wanted = take_apart(bound, safety)
+    wanted = take_apart(bound, safety, len(parameter_oids))
     demand_exact(bound, safety, wanted, catalog)
-    known_oids = _comparable(parameter_oids)
+
+    def alone(query: tree.Node, oids: Sequence[int]) -> Guarded:
+        bound_alone = bind(query, resolve)
+        judged = Safety(bound_alone, _comparable(oids))
+        return _guarded(bound_alone, judged, decide_once, oids, frozenset())
+
     parts = []
     for one in wanted:
         asked = tree.print_tree(one.query)
-        alone = bind(one.query, resolve)
-        guarded = _guarded(
-            alone, Safety(alone, known_oids), decide_once, parameter_oids, frozenset()
-        )
-        parts.append(Part(guarded, asked, one.table, one.columns))
+        narrowed = None
+        if one.narrowed is not None and one.keys is not None:
+            narrowed = alone(one.narrowed, [*parameter_oids, one.keys.array_oid])
+        guarded = alone(one.query, parameter_oids)
+        parts.append(Part(guarded, asked, one.table, one.columns, one.keys, narrowed))
     caps = [decide_once(one.relation.relation.key) for one in wanted]
     decisions = {
         key: replace(decision, row_limit=cap.row_limit, byte_limit=cap.byte_limit)

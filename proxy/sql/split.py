@@ -13,6 +13,10 @@ to another answer than the merge engine: no function (clocks and configurations 
 texts (collations differ), and nothing that could raise. Rows that an outer join may fill with NULLs
 are fetched whole.
 
+*Keys.* Where an inner join compares a column of one part with one of another for equality, the part
+with the narrower conditions is fetched first, and the other may be asked for the rows with its keys
+only: a second query, with one parameter more, for whoever finds the keys to be few.
+
 This file must not know policies, sources' addresses or how anything is fetched.
 """
 
@@ -29,6 +33,7 @@ from proxy.catalog.virtual import Column, VisibleRelation
 from proxy.sql import tree
 from proxy.sql.safety import Safety
 from proxy.sql.scope import Bound, Item, ItemKind, RefKind, Select, Unit, columns_read
+from proxy.wire.types import BUILTIN_TYPES
 
 MERGE: Final = "merge"
 """The name under which the merge engine stands among sources; no configured source may bear it."""
@@ -67,43 +72,68 @@ class PartColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """What narrows a part: the values of `column` in `table`, which is loaded before it, as an
+    array of type `array_oid`."""
+
+    table: str
+    column: str
+    array_oid: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """One relation to fetch: `query` is a statement over it alone, `table` where its rows go."""
+    """One relation to fetch: `query` is a statement over it alone, `table` where its rows go.
+
+    `narrowed` is the same with one parameter more, an array that `keys` gives; None without keys.
+    """
 
     relation: VisibleRelation
     table: str
     query: tree.Node
     columns: tuple[PartColumn, ...]
+    keys: Keys | None = None
+    narrowed: tree.Node | None = None
 
 
-def take_apart(bound: Bound, safety: Safety) -> tuple[Wanted, ...]:
-    """The parts of a bound statement, one for each relation however often it is named.
+def take_apart(bound: Bound, safety: Safety, parameter_count: int) -> tuple[Wanted, ...]:
+    """The parts of a bound statement, one for each relation however often it is named, in an order
+    in which each comes after the one that narrows it.
 
     `bound` is not changed. The queries are trees of their own.
     """
     read = columns_read(bound)
-    units = {
-        id(item): (level, unit)
-        for level in bound.levels()
-        for unit in level.units
-        for item in unit.items
-    }
     by_key: dict[RelationKey, list[Item]] = {}
     for item in bound.items:
         if item.kind is ItemKind.RELATION and item.relation is not None:
             by_key.setdefault(item.relation.relation.key, []).append(item)
+    places = {
+        id(item): Place(item, level, unit)
+        for level in bound.levels()
+        for unit in level.units
+        for item in unit.items
+    }
+    # A relation that is named twice is fetched whole: what narrows one use may not fit the other.
+    single = [places[id(items[0])] for items in by_key.values() if len(items) == 1]
+    conditions = {id(one.item): _conditions(bound, safety, one) for one in single}
+    narrowness = {one: _narrowness(found) for one, found in conditions.items()}
+    ordered = sorted(by_key.values(), key=lambda items: -narrowness.get(id(items[0]), 0))
+    tables = {id(items[0]): f"t{number}" for number, items in enumerate(ordered, 1)}
+    links = _links(bound, single, tables, narrowness)
     parts = []
-    for number, items in enumerate(by_key.values(), 1):
-        relation = items[0].relation
+    for items in ordered:
+        first = items[0]
+        relation = first.relation
         assert relation is not None, "an item of kind RELATION has one"
         names = set[str]().union(*(read.get(id(item), set()) for item in items))
         columns = [column for column in relation.columns if column.name in names]
-        conditions: list[tree.Node] = []
-        if len(items) == 1:
-            level, unit = units[id(items[0])]
-            conditions = _conditions(bound, safety, level, unit, items[0])
         is_only = all(not item.node.range_var.inh for item in items)
-        parts.append(_wanted(relation, f"t{number}", columns, conditions, is_only=is_only))
+        wanted = _wanted(
+            relation, tables[id(first)], columns, conditions.get(id(first), []), is_only=is_only
+        )
+        if id(first) in links:
+            wanted = _narrowed(wanted, links[id(first)], parameter_count + 1)
+        parts.append(wanted)
     return tuple(parts)
 
 
@@ -182,18 +212,113 @@ def _is_built_in(column: Column) -> bool:
 # Conditions
 
 
-def _conditions(
-    bound: Bound, safety: Safety, level: Select, unit: Unit, item: Item
-) -> list[tree.Node]:
-    if unit.join is not None and any(one is item for one in unit.join.nullable):
-        return []
-    parts = tree.conjuncts(level.node.where_clause)
-    parts += [part for one in level.join_conditions for part in tree.conjuncts(one)]
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a relation stands: its level, and the unit of that level's FROM that holds it."""
+
+    item: Item
+    level: Select
+    unit: Unit
+
+    @property
+    def conjuncts(self) -> list[tree.Node]:
+        """What every row of the level fulfils; none where a join may fill this one with NULLs."""
+        join = self.unit.join
+        if join is not None and any(one is self.item for one in join.nullable):
+            return []
+        parts = tree.conjuncts(self.level.node.where_clause)
+        return parts + [part for one in self.level.join_conditions for part in tree.conjuncts(one)]
+
+
+def _conditions(bound: Bound, safety: Safety, place: Place) -> list[tree.Node]:
     return [
         _for_part(part, bound)
-        for part in parts
-        if _concerns_only(part, bound, item) and safety.is_safe(part) and _is_exact(part, safety)
+        for part in place.conjuncts
+        if _concerns_only(part, bound, place.item)
+        and safety.is_safe(part)
+        and _is_exact(part, safety)
     ]
+
+
+def _narrowness(conditions: Sequence[tree.Node]) -> int:
+    """How much conditions promise to leave out: equality counts most. 0 for none."""
+    return sum(
+        4 if part.a_expr.kind == pb.AEXPR_OP and tree.names(part.a_expr.name)[-1] == "=" else 1
+        for part in conditions
+    )
+
+
+# Keys
+
+_Ends = tuple[Item, Column]
+
+
+def _links(
+    bound: Bound,
+    single: Sequence[Place],
+    tables: Mapping[int, str],
+    narrowness: Mapping[int, int],
+) -> dict[int, tuple[Keys, str]]:
+    """For each relation that another one narrows, by id(): those keys, and the column compared."""
+    found: dict[int, tuple[Keys, str]] = {}
+    known = {id(place.item): place for place in single}
+    for place in single:
+        for part in place.conjuncts:
+            ends = _compared(part, bound)
+            if ends is None:
+                continue
+            for (item, column), (other, source) in (ends, ends[::-1]):
+                if item is not place.item or id(other) not in known or id(item) in found:
+                    continue
+                is_before = _number(tables[id(other)]) < _number(tables[id(item)])
+                if not is_before or not narrowness[id(other)] or not known[id(other)].conjuncts:
+                    continue
+                array_oid = BUILTIN_TYPES[column.type_oid].array_oid
+                keys = Keys(tables[id(other)], source.name, array_oid)
+                found[id(item)] = (keys, column.name)
+    return found
+
+
+def _number(table: str) -> int:
+    return int(table[1:])
+
+
+def _compared(part: tree.Node, bound: Bound) -> tuple[_Ends, _Ends] | None:
+    """The two columns that the condition compares for equality, if of one built-in type."""
+    expression = part.a_expr
+    is_plain = part.HasField("a_expr") and expression.kind == pb.AEXPR_OP
+    if not is_plain or tree.names(expression.name)[-1] != "=":
+        return None
+    ends = []
+    for side in (expression.lexpr, expression.rexpr):
+        ref = bound.refs.get(id(side.column_ref)) if side.HasField("column_ref") else None
+        entry = ref.entry if ref is not None else None
+        if entry is None or entry.item is None or entry.output.column is None:
+            return None
+        ends.append((entry.item, entry.output.column))
+    (left, one), (right, other) = ends
+    is_one_type = one.type_oid == other.type_oid and one.type_oid in BUILTIN_TYPES
+    is_plain_text = one.collation is None and other.collation is None
+    if left is right or not is_one_type or not is_plain_text:
+        return None
+    return ends[0], ends[1]
+
+
+def _narrowed(wanted: Wanted, link: tuple[Keys, str], parameter: int) -> Wanted:
+    keys, column = link
+    query = tree.copy(wanted.query)
+    among = pb.A_Expr(
+        kind=pb.AEXPR_OP_ANY,
+        name=tree.name_list(("=",)),
+        lexpr=tree.column(_ALIAS, column),
+        rexpr=tree.parameter(parameter),
+    )
+    condition = tree.conjunction([*tree.conjuncts(query.where_clause), pb.Node(a_expr=among)])
+    narrowed = tree.select()
+    narrowed.CopyFrom(query)
+    narrowed.ClearField("where_clause")
+    narrowed.where_clause.CopyFrom(condition)
+    return replace(wanted, keys=keys, narrowed=narrowed)
 
 
 def _concerns_only(part: tree.Node, bound: Bound, item: Item) -> bool:

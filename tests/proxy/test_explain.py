@@ -54,7 +54,12 @@ def test_a_relation_read_twice_is_told_once() -> None:
 
 
 def test_several_sources_are_told_with_what_each_is_asked() -> None:
-    part = SimpleNamespace(guarded=SimpleNamespace(source="crm"), asked="SELECT id FROM people")
+    part = SimpleNamespace(
+        guarded=SimpleNamespace(source="crm"),
+        asked="SELECT id FROM people",
+        table="t2",
+        keys=SimpleNamespace(table="t1"),
+    )
     whole = SimpleNamespace(guards=(), parts=(part,))
     found = [line for (line,) in explain.rows(whole, "v1")]  # type: ignore[arg-type]
-    assert found[-1] == "  crm: SELECT id FROM people"
+    assert found[-1] == "  t2 from crm: SELECT id FROM people, with the keys of t1 if few"

@@ -17,6 +17,7 @@ from proxy.faults import UnsupportedFault
 from proxy.federation.merge import Merger
 from proxy.runtime.audit.query import records
 from proxy.sources.base import Arguments
+from proxy.sources.postgres_loading import LoadingConnection
 from tests.proxy.federation.stage import Stage
 
 JOIN = "FROM crm.customers c JOIN sales.orders o ON o.customer_id = c.id"
@@ -38,7 +39,7 @@ async def one(connection: Connection, sql: str, *arguments: object) -> object:
 
 async def test_a_gate_with_one_source_merges_nothing() -> None:
     with pytest.raises(UnsupportedFault):
-        await Merger(None, 0).load(None, Runnable(), Arguments())  # type: ignore[arg-type]
+        await Merger(None).load(None, Runnable(), Arguments())  # type: ignore[arg-type]
 
 
 async def test_each_person_has_their_own_answer(stage: Stage, alice: Connection) -> None:
@@ -160,8 +161,9 @@ async def test_the_plan_is_told(alice: Connection) -> None:
     cursor = await alice.execute(f"EXPLAIN POLICY SELECT o.id {JOIN} WHERE c.id = 3")
     lines = [str(line) for (line,) in await cursor.fetchall()]
     assert "crm.customers" in lines
-    assert "  crm: SELECT part.id AS id FROM crm.customers part WHERE part.id = 3" in lines
-    assert any(line.startswith("  sales: SELECT ") for line in lines)
+    assert "  t1 from crm: SELECT part.id AS id FROM crm.customers part WHERE part.id = 3" in lines
+    assert any(line.startswith("  t2 from sales: SELECT ") for line in lines)
+    assert lines[-1].endswith(", with the keys of t1 if few")
     assert not any("late" in line for line in lines)
 
 
@@ -225,3 +227,28 @@ async def test_the_record_names_every_relation_and_text(stage: Stage, alice: Con
     facts = str(found.facts)
     for told in ("crm.customers", "sales.orders", "pg_temp.t1", "t2: SELECT", "hidden"):
         assert told in facts
+
+
+async def test_few_keys_narrow_what_is_asked(stage: Stage, alice: Connection) -> None:
+    query = f"SELECT o.id {JOIN} WHERE c.key = 'c81e728d-9d4c-2f63-6f06-7f89cc14862c'"
+    async with await psycopg.AsyncConnection.connect(stage.sales, autocommit=True) as admin:
+        await admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        await admin.execute("SELECT pg_stat_statements_reset()")
+        await alice.execute(query)
+        cursor = await admin.execute(
+            "SELECT query, rows FROM pg_stat_statements WHERE query LIKE '%sales.orders%part%'"
+        )
+        [(text, rows)] = await cursor.fetchall()
+    assert "part.customer_id = ANY(" in str(text)
+    assert int(str(rows)) < 10
+
+
+async def test_many_keys_do_not(alice: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    query = f"SELECT count(*) {JOIN} WHERE c.score > 1"
+    before = await one(alice, query)
+    monkeypatch.setattr(LoadingConnection, "keys", _none)
+    assert await one(alice, query) == before
+
+
+async def _none(*_: object) -> None:
+    return None

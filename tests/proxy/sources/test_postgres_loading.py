@@ -136,6 +136,18 @@ async def test_a_statement_that_runs_when_released_is_stopped(postgres_server: S
     raise AssertionError("the server works on in vain")
 
 
+async def test_keys_of_a_loaded_table(postgres_server: Server) -> None:
+    async with loading(postgres_server) as target:
+        rows = [DataRow((value,)).encode() for value in (b"x", b'a"b', b"x", None)]
+        await target.load(
+            "t1", [("k", "text")], _batches(RowBatch(4, b"".join(rows))), bytes_max=LIMIT
+        )
+        assert await target.keys("t1", "k", 2) in (b'{x,"a\\"b"}', b'{"a\\"b",x}')
+        assert await target.keys("t1", "k", 1) is None
+        await target.load("none", [("k", "text")], _batches(), bytes_max=LIMIT)
+        assert await target.keys("none", "k", 0) == b"{}"
+
+
 def test_a_tuple_is_a_data_row_without_its_header() -> None:
     first, second = DataRow((b"a", None)).encode(), DataRow((b"",)).encode()
     assert tuples(first + second) == first[5:] + second[5:]

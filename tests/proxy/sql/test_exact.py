@@ -73,4 +73,4 @@ def test_common_rules() -> None:
 def test_it_judges_a_bound_statement() -> None:
     statement = bound(f"SELECT p.name {JOIN}")
     safety = Safety(statement, ())
-    demand_exact(statement, safety, take_apart(statement, safety), DIFFERENT)
+    demand_exact(statement, safety, take_apart(statement, safety, 0), DIFFERENT)
