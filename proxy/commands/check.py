@@ -40,13 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
         _report(wrong, arguments.json)
         return EXIT_USAGE
     log.configure("error", "console")
-    problems = asyncio.run(_check(configuration))
+    problems = asyncio.run(problems_of(configuration))
     _report(problems, arguments.json)
     is_bad = any(arguments.strict or not problem.is_warning for problem in problems)
     return EXIT_PROBLEMS if is_bad else EXIT_OK
 
 
-async def _check(configuration: Configuration) -> list[Problem]:
+async def problems_of(configuration: Configuration) -> list[Problem]:
+    """Everything that is wrong with policies and roles, warnings included. Never raises for it."""
     progress = Progress(sys.stderr)
     problems: list[Problem] = []
     policy: PolicySet | None = None

@@ -47,6 +47,7 @@ def language(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _demo(commands, state)
     _serve(commands)
     _check(commands, state)
+    _doctor(commands, state)
     _policy(commands, state)
     add_access(commands, state)
     _audit(commands, state)
@@ -118,6 +119,22 @@ def _check(commands: Subcommands, state: Path) -> None:
     )
     add_looking(parser, state)
     parser.add_argument("--strict", action="store_true", help="warnings count as problems")
+    add_json(parser)
+
+
+def _doctor(commands: Subcommands, state: Path) -> None:
+    parser = add_command(
+        commands,
+        "doctor",
+        "doctor",
+        "is everything around the gate in order, and what to do",
+        "Looks at clocks, certificates, signing keys, database roles, policies against schemas,"
+        " room for the audit log, permissions of secrets, and limits of this machine; says what to"
+        " do about each. Run it as the gate's user. Changes nothing.",
+        "sallyport doctor\nsallyport doctor -c /etc/sallyport/sallyport.yaml --json\n"
+        "sallyport doctor --demo",
+    )
+    add_looking(parser, state)
     add_json(parser)
 
 
