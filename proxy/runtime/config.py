@@ -28,9 +28,6 @@ from proxy.runtime.config_model import (
     Listen,
     ListenTls,
     Log,
-    Mcp,
-    McpLimits,
-    Metrics,
     Oauth,
     Password,
     Pool,
@@ -41,6 +38,7 @@ from proxy.runtime.config_model import (
     StatePassword,
 )
 from proxy.runtime.config_schema import Row, document, schema
+from proxy.runtime.config_services import Mcp, McpLimits, Metrics
 from proxy.runtime.config_yaml import ConfigurationError, Problem, parse, read
 from proxy.runtime.demonstration import is_demo_issuer
 

@@ -15,7 +15,7 @@ import typing
 from pathlib import Path
 from typing import Any, Literal
 
-from proxy.runtime.config_model import Meaning
+from proxy.runtime.config_setting import Meaning
 from proxy.runtime.config_yaml import Listing, Node, Problem, Scalar, Section
 
 _INTEGER = re.compile(r"-?[0-9](?:_?[0-9])*")

@@ -11,38 +11,16 @@ add: `identity`, `policies`, `sources` and `audit` are required, and a test read
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import MISSING, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from proxy.runtime.config_services import Mcp, Metrics
+from proxy.runtime.config_setting import setting
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """What a field says about itself. Bounds are of the value, or of the length for a list."""
-
-    text: str
-    minimum: float | None = None
-    maximum: float | None = None
-
-
-def setting(
-    meaning: str,
-    *,
-    default: object = MISSING,
-    minimum: float | None = None,
-    maximum: float | None = None,
-) -> Any:
-    """A dataclass field that can be written in the file. Without `default` it is required."""
-    metadata = {"meaning": Meaning(meaning, minimum, maximum)}
-    if dataclasses.is_dataclass(default) or default is MISSING:
-        if default is MISSING:
-            return dataclasses.field(metadata=metadata)
-        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,14 +315,6 @@ class Shadow:
 
 
 @dataclass(frozen=True, slots=True)
-class Metrics:
-    """Where operators ask: `/metrics` for Prometheus, `/health`, `/ready`. Tells of no person."""
-
-    host: str = setting("address to listen on", default="127.0.0.1")
-    port: int = setting("TCP port; 0: any free one", default=9432, minimum=0, maximum=65_535)
-
-
-@dataclass(frozen=True, slots=True)
 class Federation:
     """The embedded Postgres that merges what several sources sent. Disposable; there is none
     while one source is configured."""
@@ -373,54 +343,6 @@ class Federation:
     spill_bytes_max: int = setting(
         "temporary files of one such statement", default=8 << 30, minimum=1 << 20, maximum=1 << 40
     )
-
-
-@dataclass(frozen=True, slots=True)
-class McpLimits:
-    """What one tool call may take and return."""
-
-    rows_max: int = setting("rows of one result", default=200, minimum=1, maximum=10_000)
-    bytes_max: int = setting(
-        "JSON bytes of one result's rows", default=64_000, minimum=1_000, maximum=16 * 1024 * 1024
-    )
-    statement_ms_max: int = setting(
-        "run time of one statement", default=30_000, minimum=100, maximum=3_600_000
-    )
-    unconfirmed_rows_max: int = setting(
-        "visible rows of the tables that a statement reads; with more it needs a confirmation",
-        default=1_000_000,
-        minimum=1,
-        maximum=1_000_000_000,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class McpTls:
-    """What MCP clients see of TLS."""
-
-    certificate: Path = setting("PEM file with the server's certificate chain")
-    key: Path = setting("PEM file with its private key")
-
-
-@dataclass(frozen=True, slots=True)
-class Mcp:
-    """The Model Context Protocol server on HTTP, for `sallyport mcp` and `sallyport up`."""
-
-    url: str = setting("its public URL, which clients and tokens name: `https://…/mcp`", minimum=1)
-    gate: str = setting(
-        "where the gate is: `postgresql://host:port/database`, `?sslrootcert=file` for a private"
-        " certificate authority",
-        minimum=1,
-    )
-    host: str = setting("address to listen on", default="127.0.0.1")
-    port: int = setting("TCP port; 0: any free one", default=8432, minimum=0, maximum=65_535)
-    tls: McpTls | None = setting(
-        "certificate for clients; required unless `host` is a loopback address", default=None
-    )
-    scopes: tuple[str, ...] = setting(
-        "OAuth scopes that clients are told to ask for", default=(), maximum=32
-    )
-    limits: McpLimits = setting("caps of its tools", default=McpLimits())
 
 
 @dataclass(frozen=True, slots=True)

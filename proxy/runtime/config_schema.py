@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from proxy.runtime.config_build import settings_of, without_none
-from proxy.runtime.config_model import Configuration, Meaning
+from proxy.runtime.config_model import Configuration
+from proxy.runtime.config_setting import Meaning
 
 Json = dict[str, Any]
 REQUIRED = "required"

@@ -1,0 +1,68 @@
+# ruff: noqa: RUF009 - `setting` returns a `dataclasses.field`, which ruff knows by that name only.
+"""Settings of what runs beside the gate: operators' figures, and agents' tools.
+
+This file must not know YAML. A unit stands in each name that has one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from proxy.runtime.config_setting import setting
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Where operators ask: `/metrics` for Prometheus, `/health`, `/ready`. Tells of no person."""
+
+    host: str = setting("address to listen on", default="127.0.0.1")
+    port: int = setting("TCP port; 0: any free one", default=9432, minimum=0, maximum=65_535)
+
+
+@dataclass(frozen=True, slots=True)
+class McpLimits:
+    """What one tool call may take and return."""
+
+    rows_max: int = setting("rows of one result", default=200, minimum=1, maximum=10_000)
+    bytes_max: int = setting(
+        "JSON bytes of one result's rows", default=64_000, minimum=1_000, maximum=16 * 1024 * 1024
+    )
+    statement_ms_max: int = setting(
+        "run time of one statement", default=30_000, minimum=100, maximum=3_600_000
+    )
+    unconfirmed_rows_max: int = setting(
+        "visible rows of the tables that a statement reads; with more it needs a confirmation",
+        default=1_000_000,
+        minimum=1,
+        maximum=1_000_000_000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class McpTls:
+    """What MCP clients see of TLS."""
+
+    certificate: Path = setting("PEM file with the server's certificate chain")
+    key: Path = setting("PEM file with its private key")
+
+
+@dataclass(frozen=True, slots=True)
+class Mcp:
+    """The Model Context Protocol server on HTTP, for `sallyport mcp` and `sallyport up`."""
+
+    url: str = setting("its public URL, which clients and tokens name: `https://…/mcp`", minimum=1)
+    gate: str = setting(
+        "where the gate is: `postgresql://host:port/database`, `?sslrootcert=file` for a private"
+        " certificate authority",
+        minimum=1,
+    )
+    host: str = setting("address to listen on", default="127.0.0.1")
+    port: int = setting("TCP port; 0: any free one", default=8432, minimum=0, maximum=65_535)
+    tls: McpTls | None = setting(
+        "certificate for clients; required unless `host` is a loopback address", default=None
+    )
+    scopes: tuple[str, ...] = setting(
+        "OAuth scopes that clients are told to ask for", default=(), maximum=32
+    )
+    limits: McpLimits = setting("caps of its tools", default=McpLimits())
