@@ -4,8 +4,7 @@
 The reader, the JSON Schema and the reference table are all made from these classes, so they cannot
 disagree. This file must not know YAML. A unit stands in each name that has one.
 
-INVARIANT I13: nothing here turns policy, identity or the audit log off. There is no such name to
-add: `identity`, `policies`, `sources` and `audit` are required, and a test reads the whole list.
+INVARIANT I13: nothing here turns policy, identity or the audit log off; a test reads all names.
 """
 
 from __future__ import annotations
@@ -316,8 +315,7 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class Federation:
-    """The embedded Postgres that merges what several sources sent. Disposable; there is none
-    while one source is configured."""
+    """The embedded Postgres that merges what several sources sent, if there are several."""
 
     directory: Path | None = setting(
         "where its files lie; default: a temporary directory", default=None
