@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from proxy.commands.examples import EXAMPLES
 from proxy.commands.grammar import (
     Subcommands,
     add_command,
@@ -48,6 +49,7 @@ def language(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _serve(commands)
     _check(commands, state)
     _doctor(commands, state)
+    _deploy(commands)
     _policy(commands, state)
     add_access(commands, state)
     _audit(commands, state)
@@ -136,6 +138,18 @@ def _doctor(commands: Subcommands, state: Path) -> None:
     )
     add_looking(parser, state)
     add_json(parser)
+
+
+def _deploy(commands: Subcommands) -> None:
+    parser = add_command(
+        commands,
+        "deploy",
+        "deploy",
+        "example files for running it: compose, systemd, Prometheus, Grafana",
+        "Without a name: which there are. With one: the file, to be copied and changed.",
+        "sallyport deploy\nsallyport deploy compose.yaml > compose.yaml",
+    )
+    parser.add_argument("name", nargs="?", choices=tuple(EXAMPLES), metavar="FILE")
 
 
 def _policy(commands: Subcommands, state: Path) -> None:
