@@ -11,9 +11,11 @@ This file must not know policies, catalogs or sources. It knows no rule of SQL b
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import postgast
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 from postgast import pg_query_pb2 as pb
 
@@ -167,19 +169,41 @@ _LOCATION_FIELDS = frozenset(
 )  # fmt: skip
 
 
+@cache
+def _grammar_without_locations() -> descriptor_pool.DescriptorPool:
+    file = descriptor_pb2.FileDescriptorProto()
+    pb.DESCRIPTOR.CopyToProto(file)
+    for message in file.message_type:
+        kept = [field for field in message.field if field.name not in _LOCATION_FIELDS]
+        del message.field[:]
+        message.field.extend(kept)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return pool
+
+
+@cache
+def _without_locations(full_name: str) -> Node:
+    """A message's class in a grammar that has no text positions: they are unknown fields in it,
+    and the library drops those of a whole tree in one call."""
+    found = _grammar_without_locations().FindMessageTypeByName(full_name)
+    return message_factory.GetMessageClass(found)
+
+
 def strip_locations(message: Node) -> Node:
-    """Zero every text position, in place, so that trees of differing texts compare equal."""
-    stack = [message]
-    while stack:
-        current = stack.pop()
-        for field, value in current.ListFields():
-            if field.message_type is None:
-                if field.name in _LOCATION_FIELDS:
-                    current.ClearField(field.name)
-            elif field.is_repeated:
-                stack.extend(value)
-            else:
-                stack.append(value)
+    """Drop every text position, in place, so that trees of differing texts compare equal.
+
+    Messages inside it that were reached before belong to it no longer. Raises LimitFault for a
+    tree deeper than the parser would make one.
+    """
+    try:
+        stripped = _without_locations(message.DESCRIPTOR.full_name).FromString(
+            message.SerializeToString()
+        )
+        stripped.DiscardUnknownFields()
+        message.ParseFromString(stripped.SerializeToString())
+    except DecodeError:
+        raise LimitFault("statement too complex", sqlstate="54001") from None
     return message
 
 

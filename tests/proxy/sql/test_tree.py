@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
+from postgast import pg_query_pb2 as pb
 
-from proxy.faults import InternalFault
+from proxy.faults import InternalFault, LimitFault
 from proxy.sql import tree
 from tests.fuzz.generator import Generator
 
@@ -81,3 +82,28 @@ def _one(value: tree.Node) -> tree.Node:
     query = tree.select()
     query.target_list.append(tree.target(value))
     return query
+
+
+def test_no_position_is_left_anywhere() -> None:
+    text = "WITH c AS (SELECT 1 AS a) SELECT a, f(b) FROM c JOIN t ON c.a = t.a WHERE b IN (1, 2)"
+    stripped = tree.strip_locations(tree.parse_tree(text))
+    left = {
+        field.name
+        for message in tree.walk(stripped)
+        for field, _ in message.ListFields()
+        if field.name in tree._LOCATION_FIELDS
+    }
+    assert left == set()
+    spaced = tree.strip_locations(tree.parse_tree(text.replace(" ", "  ")))
+    assert stripped == spaced
+    assert stripped.SerializeToString() == spaced.SerializeToString()
+    assert stripped != tree.strip_locations(tree.parse_tree(text.replace("2", "3")))
+
+
+def test_a_tree_deeper_than_the_parser_makes_has_a_fault() -> None:
+    node = inner = pb.Node()
+    for _ in range(tree.TREE_DEPTH_MAX):
+        inner = inner.type_cast.arg
+    inner.a_const.isnull = True
+    with pytest.raises(LimitFault):
+        tree.strip_locations(node)
