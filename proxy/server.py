@@ -125,7 +125,7 @@ async def opened(
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sallyport-")))
         place = None
         if configuration.state is not None:
-            place = await _state(configuration.state, stack)
+            place = await _state(configuration.state, stack, is_successor=predecessor is not None)
         directory = configuration.shadow.directory or scratch / "shadow"
         cluster = await _shadow(directory, is_successor=predecessor is not None)
         stack.push_async_callback(cluster.stop)
@@ -226,14 +226,14 @@ def worker_count(configuration: Configuration) -> int:
     return configuration.listen.workers or len(os.sched_getaffinity(0))
 
 
-async def _state(state: State, stack: AsyncExitStack) -> StatePlace:
+async def _state(state: State, stack: AsyncExitStack, *, is_successor: bool) -> StatePlace:
     """The state database, running where it is ours, and up to date. Raises StartRefused.
 
     One that cannot be reached does not keep the gate from starting: those who need it are refused
     until it is there.
     """
     try:
-        place = await stack.enter_async_context(running(state))
+        place = await stack.enter_async_context(running(state, is_successor=is_successor))
         await prepare(place)
     except StateUnreachable as error:
         _logger.error("state database not prepared", reason=str(error))

@@ -138,6 +138,7 @@ def _check(configuration: Configuration, builder: Builder, *, is_demonstration: 
     _check_oauth(configuration, wrong)
     if configuration.state is not None:
         _check_state(configuration.state, wrong)
+        _check_apart(configuration.state, configuration, wrong)
     _check_unique([source.name for source in configuration.sources], "sources", wrong)
     for index, source in enumerate(configuration.sources):
         if not _SOURCE_NAME.fullmatch(source.name):
@@ -191,6 +192,20 @@ def _check_state(state: State, wrong: _Wrong) -> None:
         wrong(field, "must not hold a password: name its place in `state.password`")
     elif not (host.startswith("/") or is_loopback(host) or _is_encrypted(options)):
         wrong(field, "needs sslmode=verify-full: secrets' verifiers never cross a network in clear")
+
+
+def _check_apart(state: State, configuration: Configuration, wrong: _Wrong) -> None:
+    """What runs clients' SQL must have no way to the state: neither the shadow nor a source."""
+    if state.directory is not None and state.directory == configuration.shadow.directory:
+        wrong("state.directory", "is the shadow's, which runs what clients ask")
+    if state.dsn is None:
+        return
+    parts = urlsplit(state.dsn)
+    for source in configuration.sources:
+        host = parts.hostname or dict(parse_qsl(parts.query)).get("host", "")
+        is_there = any(one.rpartition(":")[0] == host or one == host for one in source.hosts)
+        if is_there and parts.path.lstrip("/") == source.database:
+            wrong("state.dsn", f"is the database of source {source.name!r}, which clients read")
 
 
 def _is_encrypted(options: Mapping[str, str]) -> bool:

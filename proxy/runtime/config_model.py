@@ -363,7 +363,8 @@ class State:
         "where an embedded Postgres keeps it; belongs to it alone", default=None
     )
     dsn: str | None = setting(
-        "connection string of a database of your own, without a password", default=None
+        "connection string of a database of your own, without a password; no pooler between",
+        default=None,
     )
     password: StatePassword | None = setting("the password that goes with `dsn`", default=None)
     silence_seconds_max: float = setting(

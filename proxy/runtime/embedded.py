@@ -318,13 +318,13 @@ class Cluster:
             if len(os.fsencode(path)) <= SOCKET_PATH_BYTES_MAX:
                 made = Path(tempfile.mkdtemp(prefix=SOCKET_DIRECTORY_PREFIX, dir=base))
                 self._give_away(made)
-                (self.directory / "socket-directory").write_text(str(made))
+                socket_note(self.directory).write_text(str(made))
                 return made
         raise ClusterError("no temporary folder with a path short enough for a Unix socket")
 
     def _forget_socket_directory(self) -> None:
         """Remove the socket's folder, this run's or that of an owner which crashed."""
-        note = self.directory / "socket-directory"
+        note = socket_note(self.directory)
         if note.exists():
             folder = Path(note.read_text())
             if folder.name.startswith(SOCKET_DIRECTORY_PREFIX):
@@ -428,6 +428,11 @@ class Cluster:
 
     def _log_tail(self) -> str:
         return _tail(self.log_path.read_text(errors="replace"))
+
+
+def socket_note(directory: Path) -> Path:
+    """The file in a cluster's directory that says where its socket's folder is, while it runs."""
+    return directory / "socket-directory"
 
 
 def _is_postmaster(process_id: int, data: Path) -> bool:

@@ -39,6 +39,21 @@ def shop() -> SourceCatalog:
     return SourceCatalog("main", 160000, relations)
 
 
+class Journal:
+    """Stands for the history in the state database."""
+
+    def __init__(self) -> None:
+        self.notes: list[tuple[bool, str, str]] = []
+
+    async def note(
+        self, *, version_before: str, version_after: str, is_accepted: bool, reason: str = ""
+    ) -> None:
+        self.notes.append((is_accepted, version_before, version_after))
+
+    async def flush(self) -> None:
+        pass
+
+
 class Stage:
     """An upkeep whose policy and catalog the test chooses."""
 
@@ -48,7 +63,14 @@ class Stage:
         self.audit_directory = directory / "audit"
         self.policy: Callable[[], PolicySet] = policy_set
         self.catalog: Callable[[], SourceCatalog] = shop
-        self.upkeep = Upkeep([self.file], self._load, {"main": self._read}, audit)
+        self.journal = Journal()
+        self.upkeep = Upkeep(
+            [self.file],
+            self._load,
+            {"main": self._read},
+            audit,
+            self.journal,  # type: ignore[arg-type] # tests/proxy/test_server_state.py has a real one
+        )
 
     def _load(self, files: Sequence[Path]) -> tuple[PolicySet, tuple[Problem, ...]]:
         assert files == (self.file,)
@@ -173,3 +195,20 @@ def test_the_live_schema_by_relation_and_column() -> None:
     schema = live_schema([shop()])
 
     assert schema[RelationKey("main", "shop", "items")] == COLUMNS["items"]
+
+
+async def test_every_load_is_in_the_history_accepted_or_refused(stage: Stage) -> None:
+    await stage.upkeep.start()
+    stage.policy = bad
+    await stage.upkeep.reload_policy()
+    stage.policy = lambda: policy_set("v2")
+    await stage.upkeep.reload_policy()
+
+    assert stage.journal.notes == [(True, "", "v1"), (False, "v1", ""), (True, "v1", "v2")]
+
+
+async def test_a_start_that_is_refused_is_in_the_history(stage: Stage) -> None:
+    stage.policy = bad
+    with pytest.raises(StartRefused):
+        await stage.upkeep.start()
+    assert stage.journal.notes == [(False, "", "")]

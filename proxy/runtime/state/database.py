@@ -107,10 +107,10 @@ async def opened(
 
     async def connect(*_: object, **options: Any) -> asyncpg.Connection:
         # The pool's own way would keep the first password for good.
-        return await asyncpg.connect(place.dsn, **{**options, **place.options()})
+        return await asyncpg.connect(place.address(), **{**options, **place.options()})
 
     pool = asyncpg.create_pool(
-        place.dsn, min_size=0, max_size=CONNECTIONS_MAX, connect=connect, reset=_no_reset
+        min_size=0, max_size=CONNECTIONS_MAX, connect=connect, reset=_no_reset
     )
     await pool
     try:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import asyncpg
 
 from proxy.runtime.config_model import State
+from proxy.runtime.embedded import DEFAULT_PORT, SUPERUSER, socket_note
 
 DATABASE: Final = "sallyport"
 CONNECT_SECONDS_MAX: Final = 5.0
@@ -32,11 +33,16 @@ class StateUnreachable(StateError):
 
 @dataclass(frozen=True, slots=True)
 class StatePlace:
-    """`dsn` without a password; the password comes from a file, a variable, or is not needed."""
+    """`dsn` without a password; the password comes from a file, a variable, or is not needed.
+
+    For an embedded cluster `dsn` is empty and `directory` the cluster's: where its socket lies is
+    noted there, and changes when another process takes the cluster over.
+    """
 
     dsn: str
     password_file: str | None = None
     password_environment: str | None = None
+    directory: str | None = None
 
     @classmethod
     def configured(cls, state: State) -> Self:
@@ -49,10 +55,21 @@ class StatePlace:
         return cls(state.dsn, file, password.environment)
 
     @classmethod
-    def of_socket(cls, directory: Path, port: int, *, user: str, password_file: Path) -> Self:
-        """The place of an embedded cluster behind a Unix socket."""
-        dsn = f"postgresql:///{DATABASE}?host={quote(str(directory))}&port={port}&user={user}"
-        return cls(dsn, str(password_file))
+    def of_cluster(cls, directory: Path) -> Self:
+        """The place of an embedded cluster, whoever runs it."""
+        whole = directory.absolute()
+        return cls("", str(whole / "password"), directory=str(whole))
+
+    def address(self) -> str:
+        """The connection string as of now. Raises StateUnreachable."""
+        if self.directory is None:
+            return self.dsn
+        try:
+            sockets = socket_note(Path(self.directory)).read_text(encoding="utf-8")
+        except OSError as error:
+            raise StateUnreachable("the embedded state database does not run") from error
+        host = quote(sockets)
+        return f"postgresql:///{DATABASE}?host={host}&port={DEFAULT_PORT}&user={SUPERUSER}"
 
     def password(self, environment: Mapping[str, str] = os.environ) -> str | None:
         """Read anew at each connect. Raises StateUnreachable."""
@@ -68,7 +85,7 @@ class StatePlace:
     async def connect(self) -> asyncpg.Connection:
         """A connection; the caller closes it. Raises StateUnreachable."""
         try:
-            return await asyncpg.connect(self.dsn, **self.options())
+            return await asyncpg.connect(self.address(), **self.options())
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             # asyncpg's own texts may quote the connection string.
             told = str(error) if isinstance(error, asyncpg.PostgresError) else type(error).__name__

@@ -55,6 +55,12 @@ def test_directories_are_relative_to_the_file(tmp_path: Path) -> None:
         ("{dsn: 'postgresql://a@localhost/b?password=x'}", "state.dsn", "must not hold a password"),
         ("{dsn: 'postgresql://a@db.example/b'}", "state.dsn", "sslmode=verify-full"),
         ("{dsn: 'postgresql://a@db.example/b?sslmode=prefer'}", "state.dsn", "sslmode=verify-full"),
+        (
+            "{dsn: 'postgresql://a@db.example.com/company?sslmode=require'}",
+            "state.dsn",
+            "is the data",
+        ),
+        ("{directory: s}\nshadow: {directory: s}", "state.directory", "is the shadow's"),
         ("{directory: a, silence_seconds_max: 1}", "state.silence_seconds_max", "at least 2"),
     ],
 )
