@@ -107,6 +107,7 @@ async function cancel() {
   await second.end();
   return [found, await rows("SELECT 1 AS after")];
 }
+// Settings of the startup packet, which poolers refuse or forget (pgbouncer 482)
 async function timeouts_at_startup() {
   const second = new pg.Client({ ...options, statement_timeout: 200, lock_timeout: 300, idle_in_transaction_session_timeout: 60000, application_name: "timed" });
   await second.connect();

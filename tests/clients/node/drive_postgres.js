@@ -36,6 +36,7 @@ async function simple() {
 async function unsafe() {
   return sql.unsafe("SELECT name FROM app.labels WHERE id = $1", [2]);
 }
+// Parse, Describe, Flush, and only then Bind: a pooler that waits for Sync hangs here (pgcat 951)
 async function without_preparing() {
   const second = postgres({ ...options, prepare: false });
   const found = [];
@@ -110,6 +111,7 @@ async function errors() {
   for (const text of ["SELECT * FROM app.missing", "SELEC 1", "DELETE FROM app.labels"]) found.push(await failure(() => sql.unsafe(text)));
   return found;
 }
+// The driver prepares again when the error's routine is FetchPreparedStatement, and nobody notices
 async function discarded() {
   await sql`DISCARD ALL`;
   return failure(() => sql`SELECT title FROM app.posts WHERE id = ${1}`);

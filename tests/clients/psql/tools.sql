@@ -12,6 +12,7 @@ SELECT typ.typname, att.attname, att.atttypid::regtype FROM pg_type typ JOIN pg_
 JOIN pg_attribute att ON att.attrelid = typ.typrelid WHERE typ.typtype = 'c' AND cls.relkind = 'c' AND att.attnum > 0 AND NOT att.attisdropped ORDER BY typ.typname, att.attnum;
 SELECT typ.typname, enumlabel FROM pg_enum JOIN pg_type typ ON typ.oid = enumtypid ORDER BY 1, enumsortorder;
 \echo == npgsql_reset
+-- What Npgsql sends when a connection with prepared statements goes back to its pool, then without any.
 SET statement_timeout = 1234;
 PREPARE kept AS SELECT 1;
 CLOSE ALL;
@@ -53,6 +54,7 @@ COMMIT;
 \echo == tableau_temporary_table
 CREATE LOCAL TEMPORARY TABLE "#Tableau_1_Connect" ("COL" INTEGER) ON COMMIT PRESERVE ROWS;
 \echo == tableau_cursor
+-- Every query of Tableau's (crate 10212).
 BEGIN;
 DECLARE "SQL_CUR1" CURSOR WITH HOLD FOR SELECT "labels"."name" FROM "app"."labels" "labels" ORDER BY 1;
 FETCH 2 IN "SQL_CUR1";

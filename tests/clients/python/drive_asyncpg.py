@@ -110,6 +110,7 @@ async def prepared(connection: Connection) -> object:
 
 
 async def statement_cache(connection: Connection) -> object:
+    """Statements that the driver believes in and the server has dropped (asyncpg 198)."""
     found = []
     for n in range(4):
         found.append(await connection.fetchval("SELECT count(*) FROM app.users WHERE id > $1", n))
