@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
 from proxy.express import ExpressLane
+from tests.live.access import Door, opened
 from tests.live.flights import STARTUP, Flights
 from tests.live.gate import Gate, serving
 from tests.live.wire import RawClient
+from tests.servers import postgres
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -52,3 +55,14 @@ async def client(own: Gate) -> AsyncIterator[RawClient]:
     made = await RawClient.open(("127.0.0.1", own.port), STARTUP, own.token())
     yield made
     made.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def door(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: postgres.Server
+) -> AsyncIterator[Door]:
+    """A gate with a certificate, and a state database for access tokens."""
+    name = f"state_{secrets.token_hex(4)}"
+    with postgres_server.database(name):
+        async with opened(tmp_path_factory.mktemp("door"), postgres_server, name) as found:
+            yield found

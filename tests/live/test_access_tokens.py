@@ -7,123 +7,26 @@ messages. State is kept on a real Postgres, which some tests stop.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
+import resource
 import secrets
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
-import pytest_asyncio
 
-from proxy.runtime.state import register
 from proxy.runtime.state.login import Kind
-from proxy.runtime.state.place import StatePlace
 from proxy.wire import backend, frontend
+from proxy.wire.protocol import ClientProtocol
 from proxy.wire.scram import ScramClient
-from tests.live.gate import DATABASE, Gate, serving
+from tests.live.access import Door, opened
+from tests.live.gate import DATABASE
 from tests.live.wire import RawClient, told
 from tests.servers import postgres
-from tests.servers.certificate import write as write_certificate
 
 REFUSED = "FATAL:  authentication failed"
 SLOW = "SELECT count(*) FROM shop.items a, shop.items b, shop.orders c WHERE a.id + b.id + c.id < 0"
-
-
-async def record(_: str, __: register.Listed) -> None:
-    """The audit log's side is tested with the commands."""
-
-
-@dataclass
-class Door:
-    """A gate over TLS, and its state database."""
-
-    gate: Gate
-    place: StatePlace
-    server: postgres.Server
-    certificate: Path
-
-    def dsn(self, user: str, password: str, **options: str) -> str:
-        tls = {"sslmode": "verify-ca", "sslrootcert": str(self.certificate)}
-        return self.gate.dsn(user, token=password, **{**tls, **options})
-
-    async def create(self, name: str, kind: Kind = Kind.TOKEN, **options: object) -> str:
-        """A new login of alice's; returns its secret."""
-        networks = options.get("networks")
-        wanted = register.NewLogin(
-            kind,
-            name,
-            {"sub": "alice", "roles": ["analyst"], "regions": ["emea"]},
-            timedelta(seconds=float(str(options.get("seconds", 3600)))),
-            "a test",
-            "operator",
-            options.get("sources"),  # type: ignore[arg-type]
-            None if networks is None else tuple(map(ipaddress.ip_network, networks)),  # type: ignore[call-overload]
-        )
-        connection = await self.place.connect()
-        try:
-            _, text = await register.create(connection, wanted, record)
-        finally:
-            await connection.close()
-        return text.reveal()
-
-    async def revoke(self, name: str, kind: Kind = Kind.TOKEN) -> None:
-        connection = await self.place.connect()
-        try:
-            await register.revoke(connection, kind, name, by="operator", record=record)
-        finally:
-            await connection.close()
-
-    async def rotate(self, name: str, *, overlap: float = 3600) -> str:
-        connection = await self.place.connect()
-        try:
-            _, text = await register.rotate(
-                connection,
-                Kind.SERVICE,
-                name,
-                overlap=timedelta(seconds=overlap),
-                lifetime=timedelta(days=1),
-                record=record,
-            )
-        finally:
-            await connection.close()
-        return text.reveal()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def door(
-    tmp_path_factory: pytest.TempPathFactory, postgres_server: postgres.Server
-) -> AsyncIterator[Door]:
-    name = f"state_{secrets.token_hex(4)}"
-    with postgres_server.database(name):
-        async with opened(tmp_path_factory.mktemp("door"), postgres_server, name) as found:
-            yield found
-
-
-def opened(directory: Path, server: postgres.Server, name: str, **state: object):  # type: ignore[no-untyped-def]
-    """A gate with a certificate whose state lies in a database of `server`."""
-    from contextlib import asynccontextmanager
-
-    @asynccontextmanager
-    async def context() -> AsyncIterator[Door]:
-        certificate, key = write_certificate(directory)
-        password = directory / "password"
-        password.write_text(server.password)
-        dsn = (
-            f"postgresql://{server.user}@{server.host}:{server.port}/{name}"
-            f"?sslmode=verify-full&sslrootcert={server.root_certificate}"
-        )
-        settings = {"dsn": dsn, "password": {"file": str(password)}, **state}
-        tls = {"certificate": str(certificate), "key": str(key)}
-        listen = {"port": 0, "tls": tls, "drain_seconds_max": 1}
-        async with serving(listen=listen, state=settings) as gate:
-            yield Door(gate, StatePlace(dsn, str(password)), server, certificate)
-
-    return context()
 
 
 async def ask(dsn: str, statement: str = "SELECT count(*) FROM shop.orders") -> object:
@@ -228,9 +131,7 @@ async def test_every_refusal_is_the_same_sentence(door: Door) -> None:
 async def exchange(door: Door, user: str, password: str) -> tuple[str, list[str]]:
     """One SCRAM exchange without a driver: the shape of the challenge, and the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", door.gate.port)
-    client = RawClient(
-        reader, writer, __import__("proxy.wire.protocol").wire.protocol.ClientProtocol(), []
-    )
+    client = RawClient(reader, writer, ClientProtocol(), [])
     client.write(frontend.StartupMessage((3, 0), {"user": user, "database": DATABASE}))
     (asked,) = await client.read_some()
     assert isinstance(asked, backend.AuthenticationSASL)
@@ -403,7 +304,15 @@ async def test_a_thousand_wrong_ones_do_not_hurt_others(door: Door) -> None:
     dsn = door.dsn("token.popular", text, sslmode="disable")
     assert await ask(dsn) == 1000
 
-    async def attack(number: int) -> str:
+    _allow_many_sockets()
+
+    async def attack() -> str:
+        try:
+            return await attempt()
+        except ConnectionError:
+            return "cut"  # closed before our first message was read
+
+    async def attempt() -> str:
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", door.gate.port, local_addr=("127.0.0.66", 0)
         )
@@ -416,17 +325,25 @@ async def test_a_thousand_wrong_ones_do_not_hurt_others(door: Door) -> None:
             writer.write(frontend.PasswordMessage(wrong).encode())
             answer = await reader.read(4096)
         writer.close()
-        return next(code for code in ("28P01", "53400", "53300") if code.encode() in answer)
+        told = [code for code in ("28P01", "53400", "53300") if code.encode() in answer]
+        return told[0] if told else "cut" if not answer else repr(answer)
 
-    flood = [asyncio.ensure_future(attack(number)) for number in range(1000)]
+    flood = [asyncio.ensure_future(attack()) for _ in range(1000)]
     during = [await ask(dsn) for _ in range(5)]
     codes = await asyncio.gather(*flood)
 
     assert during == [1000] * 5
-    assert set(codes) <= {"28P01", "53400", "53300"}
+    assert set(codes) <= {"28P01", "53400", "53300", "cut"}
     assert codes.count("28P01") < 200  # the rest was turned away before any work
     # The flooded address is turned away at once; whoever was let in there is tried again.
     assert await ask(dsn) == 1000
+
+
+def _allow_many_sockets() -> None:
+    """Both ends of a thousand connections are in this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
 # The state database away

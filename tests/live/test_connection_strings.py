@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients import install
+from tests.live.access import Door
 from tests.live.gate import DATABASE
-from tests.live.test_access_tokens import Door, door  # noqa: F401 - the fixture
 
 README = Path(__file__).resolve().parent.parent.parent / "README.md"
 QUESTION = "SELECT count(*) FROM shop.orders"
@@ -35,7 +35,7 @@ def blocks() -> list[str]:
     return re.findall(r"```\w*\n(.*?)```", section, re.DOTALL)
 
 
-def filled(text: str, door: Door, secret: str) -> str:  # noqa: F811
+def filled(text: str, door: Door, secret: str) -> str:
     """An example with the values of this gate in the places of the README's."""
     values = {
         "gate.example": "localhost",
@@ -63,7 +63,7 @@ async def answer(command: list[str], **environment: str) -> str:
     return out.decode().strip()
 
 
-async def test_each_is_tried(door: Door, tmp_path: Path) -> None:  # noqa: F811
+async def test_each_is_tried(door: Door, tmp_path: Path) -> None:
     secret = await door.create("readme")
     pgpass, service, odbc, jdbc = (filled(block, door, secret) for block in blocks())
 
@@ -88,7 +88,7 @@ async def test_each_is_tried(door: Door, tmp_path: Path) -> None:  # noqa: F811
 
 
 async def test_a_wrong_secret_is_refused_by_each_in_the_gates_words(
-    door: Door,  # noqa: F811
+    door: Door,
     tmp_path: Path,
 ) -> None:
     await door.create("readme-wrong")

@@ -68,7 +68,7 @@ def test_wrong_usage_ends_with_2(arguments: list[str], capsys: pytest.CaptureFix
 def test_up_and_gate_cannot_be_told_to_accept_the_demonstration() -> None:
     for name in ("sallyport up", "sallyport gate"):
         options = {o for action in parsers()[name]._actions for o in action.option_strings}
-        assert options == {"-h", "--help", "-c", "--configuration"}
+        assert options == {"-h", "--help", "-c", "--configuration", "--take-over"}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from proxy.runtime.state.cluster import reached, running
 from proxy.runtime.state.database import prepare
 from proxy.runtime.state.history import history
 from proxy.runtime.state.login import Kind
+from proxy.runtime.state.place import StateError, StatePlace
 from proxy.server import opened
 from proxy.upkeep import StartRefused
 from tests.live.gate import Gate, prepared
@@ -124,15 +125,13 @@ async def test_one_that_is_away_at_the_start_is_prepared_when_it_comes(
 
 async def first_token(state: State, folder: Path) -> str:
     """A token, as soon as the server has made the tables."""
-    from proxy.runtime.state.place import StatePlace
-
     assert state.dsn is not None
     place = StatePlace(state.dsn, str(folder / "password"))
     admin = await place.connect()
     while True:
         try:
             text = await create(admin, "bi")
-        except Exception:
+        except (asyncpg.PostgresError, StateError):
             await asyncio.sleep(0.2)
             continue
         await admin.close()
