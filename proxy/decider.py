@@ -290,6 +290,7 @@ class PolicyDecider:
                 facts=facts,
                 parameter_oids=described.parameter_oids,
                 claim_literals=literals_of(estate, session) if classified.copy else None,
+                column_count=None if described.fields is None else len(described.fields),
             )
         except Fault as fault:
             told = _of_a_known_name(fault)

@@ -69,6 +69,15 @@ class AllowList:
             return 0
         return self._classification.return_type(name, argument_oids) or 0
 
+    def only_result(self, name: str) -> int:
+        """The OID of the built-in type that every overload gives, 0 where they differ."""
+        return self._classification.return_type(name) or 0
+
+    def is_polymorphic(self, name: str) -> bool:
+        """Whether some overload's result takes its type from the arguments, or is any row."""
+        overloads = self._classification.functions.get(name, ())
+        return any(one.result.startswith("any") or one.result == "record" for one in overloads)
+
     def element_type(self, oid: int) -> int:
         """The element type's OID of a built-in array type, 0 for any other."""
         found = self._classification.types_by_oid.get(oid)

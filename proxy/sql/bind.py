@@ -25,6 +25,7 @@ from postgast import pg_query_pb2 as pb
 from proxy.catalog.virtual import VisibleRelation
 from proxy.faults import Fault, NotFoundFault, UnsupportedFault
 from proxy.sql import from_clause, label, tree
+from proxy.sql.row import expand_rows
 from proxy.sql.scope import (
     Bound,
     Cte,
@@ -150,6 +151,9 @@ class Binder:
         node = select.node
         scope = Scope(select, select.spaces, parent)
         from_clause.bind_from(self, select, parent, ctes)
+        for target in node.target_list:
+            self._settle_row_star(target.res_target.val, scope)
+        expand_rows(self, node, scope)
         self._targets(select, scope, ctes)
         self.expressions([node.where_clause, node.having_clause], scope, ctes)
         self.expressions([node.limit_count, node.limit_offset], scope, ctes)
@@ -234,7 +238,6 @@ class Binder:
     def _targets(self, select: Select, scope: Scope, ctes: CteScope) -> None:
         for position, target in enumerate(select.node.target_list):
             value = target.res_target.val
-            self._settle_row_star(value, scope)
             if value.HasField("column_ref") and value.column_ref.fields[-1].HasField("a_star"):
                 star = self._star(value.column_ref, scope)
                 select.stars[position] = star
@@ -252,16 +255,14 @@ class Binder:
             select.outputs.append(Output(name, expression=value, query=select))
 
     def _settle_row_star(self, value: tree.Node, scope: Scope) -> None:
-        """`(alias).*` is `alias.*`; any other row taken apart has columns that we cannot count."""
+        """`(alias).*` is `alias.*`; any other row is written out by its fields (`row`)."""
         parts = value.a_indirection.indirection
         if not parts or not parts[-1].HasField("a_star"):
             return
         names = tree.names(value.a_indirection.arg.column_ref.fields)
         is_alias = len(parts) == 1 and len(names) == 1 and names[0]
         if not is_alias or self._by_name(names[0], scope, value.a_indirection.arg.column_ref):
-            raise UnsupportedFault(
-                "(expression).* is not supported", hint="Name the fields that you want."
-            )
+            return
         reference = tree.copy(value.a_indirection.arg)
         reference.column_ref.fields.append(parts[-1])
         value.Clear()
@@ -352,6 +353,17 @@ class Binder:
             entry = matches[0]
         self._record(Ref(message, RefKind.COLUMN, owner.select, entry=entry))
 
+    def find(self, parts: tuple[str, ...], scope: Scope, message: tree.Node) -> Entry | Space:
+        """What a reference names, nothing recorded. Raises Fault, NotFoundFault."""
+        if len(parts) == 1:
+            found = self._by_name(parts[0], scope, message)
+            return found[1] if found is not None else self._space(parts, scope, message)[1]
+        _, space = self._space(parts[:-1], scope, message)
+        matches = [entry for entry in space.entries if entry.name == parts[-1]]
+        if len(matches) != 1:
+            raise self._no_column(".".join(parts[-2:]), message, quote=False)
+        return matches[0]
+
     def _whole_row(self, message: tree.Node, parts: tuple[str, ...], scope: Scope) -> None:
         try:
             owner, space = self._space(parts, scope, message)
@@ -377,6 +389,11 @@ class Binder:
         return ref
 
     def _record(self, ref: Ref) -> None:
+        entries = ref.space.entries if ref.space is not None else ref.entries
+        if any(entry.item is not None and entry.item.is_uncertain for entry in entries):
+            raise UnsupportedFault(
+                "the columns of this function are not known here", hint="Name them: f(…) AS a(x)."
+            )
         self.refs[id(ref.message)] = ref
         ref.select.refs.append(ref)
         item = ref.space.item if ref.space else ref.entry.item if ref.entry else None

@@ -16,6 +16,7 @@ from postgast import pg_query_pb2 as pb
 
 from proxy.faults import Fault, NotFoundFault, UnsupportedFault
 from proxy.sql import label, tree
+from proxy.sql.row import function_columns
 from proxy.sql.scope import (
     Entry,
     Item,
@@ -29,6 +30,7 @@ from proxy.sql.scope import (
     Unit,
     ref_items,
 )
+from proxy.sql.shape import Field
 
 if TYPE_CHECKING:
     from proxy.sql.bind import Binder, CteScope
@@ -150,7 +152,8 @@ def _subselect(binder: Binder, node: tree.Node, context: Context) -> Part:
 def _function(binder: Binder, node: tree.Node, context: Context) -> Part:
     element = node.range_function
     scope = context.lateral()
-    names: list[str] = []
+    columns: list[Field] = []
+    is_uncertain = False
     alias = element.alias if element.HasField("alias") else None
     for function in element.functions:
         call, definitions = function.list.items[0], function.list.items[1]
@@ -158,30 +161,19 @@ def _function(binder: Binder, node: tree.Node, context: Context) -> Part:
         listed = definitions.list.items if definitions.HasField("list") else ()
         listed = listed or (element.coldeflist if len(element.functions) == 1 else ())
         if listed:
-            names += [definition.column_def.colname for definition in listed]
+            columns += [(definition.column_def.colname, 0) for definition in listed]
         else:
             single = alias.aliasname if alias and len(element.functions) == 1 else None
-            names += _function_columns(binder, call, single)
+            found = function_columns(binder, call, single, label.figure(call))
+            is_uncertain = is_uncertain or found is None
+            columns += [(single or label.figure(call), 0)] if found is None else found
     if element.ordinality:
-        names.append("ordinality")
+        columns.append(("ordinality", 0))
     name = alias.aliasname if alias else label.figure(element.functions[0].list.items[0])
-    outputs = renamed([Output(column) for column in names], alias.colnames if alias else ())
-    item = Item(ItemKind.FUNCTION, node, name, outputs, context.select)
+    made = [Output(column, oid) for column, oid in columns]
+    outputs = renamed(made, alias.colnames if alias else ())
+    item = Item(ItemKind.FUNCTION, node, name, outputs, context.select, is_uncertain=is_uncertain)
     return _leaf(item, None, binder=binder)
-
-
-def _function_columns(binder: Binder, call: tree.Node, alias: str | None) -> list[str]:
-    """Output names of one function in FROM: its OUT arguments, else the alias, else its own
-    name."""
-    if not call.HasField("func_call"):
-        return [alias or label.figure(call)]
-    function = tree.names(call.func_call.funcname)[-1]
-    declared = binder.shapes.function_columns(function)
-    if declared:
-        return list(declared)
-    if function == "unnest" and len(call.func_call.args) > 1:
-        return ["unnest"] * len(call.func_call.args)
-    return [alias or function]
 
 
 # Joins

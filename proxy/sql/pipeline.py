@@ -100,17 +100,24 @@ def rewrite(
     facts: SessionFacts,
     parameter_oids: Sequence[int],
     claim_literals: Callable[[str, RelationDecision], str | None] | None = None,
+    column_count: int | None = None,
 ) -> Guarded:
     """Guard and verify a DATA statement. Its tree is copied: it may have to be decided again.
+    `column_count` is how many columns the shadow described, None where it was not asked.
 
     `parameter_oids`: the client's parameter types as the shadow described them. `claim_literals`:
     for COPY, the text of a claim to print in place of a parameter. Raises: NotFoundFault,
     UnsupportedFault, DeniedFault, InternalFault, and what `decide` raises.
     """
     try:
-        return _rewrite(classified, catalog, decide, facts, parameter_oids, claim_literals)
+        guarded, columns = _rewrite(
+            classified, catalog, decide, facts, parameter_oids, claim_literals
+        )
     except RecursionError:  # data flow through hundreds of WITH queries
         raise LimitFault("statement too complex", sqlstate="54001") from None
+    if column_count is not None and columns != column_count:
+        raise UnsupportedFault("this statement is not supported in its guarded form")
+    return guarded
 
 
 def _rewrite(
@@ -120,7 +127,7 @@ def _rewrite(
     facts: SessionFacts,
     parameter_oids: Sequence[int],
     claim_literals: Callable[[str, RelationDecision], str | None] | None,
-) -> Guarded:
+) -> tuple[Guarded, int]:
     _check_parameters(parameter_oids)
     node = tree.copy(classified.query)
     settle(node, facts, type_schemas(catalog), relations=catalog.relations)
@@ -177,7 +184,8 @@ def _guarded(
         pattern_parameters=patterns,
         claim_literals=literals,
     )
-    return Guarded(verify(rewritten), next((key.source for key in keys), ""))
+    guarded = Guarded(verify(rewritten), next((key.source for key in keys), ""))
+    return guarded, len(bound.root.outputs)
 
 
 def _split(

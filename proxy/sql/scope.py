@@ -60,6 +60,7 @@ class Item:
     relation: VisibleRelation | None = None
     query: Query | None = None
     cte: Cte | None = None
+    is_uncertain: bool = False  # a function whose columns are not known here
     is_working_table: bool = False  # the recursive term's reference to its own WITH query
     refs: list[Ref] = field(default_factory=list)
 

@@ -50,6 +50,11 @@ class Shapes:
                 return found.oid
         return CLASSIFICATION.element_type(oid)
 
+    def array(self, oid: int) -> int:
+        """The array type over a type that is not built in, 0 for any other."""
+        found = self.types.get(oid)
+        return found.array_oid if found is not None else 0
+
     def named(self, schema: str, name: str) -> int:
         """The OID of a type by its name, 0 for none."""
         for found in self.types.values():

@@ -75,6 +75,10 @@ SHAPES = (
     "SELECT a.doc FROM orders a GROUP BY a.doc HAVING a.doc @? '$ ? (@.a == \"x1\") ? (@ == $none)' OR count(*) > {small}",
     "SELECT b.id FROM items b LEFT JOIN orders a ON a.id = b.order_id AND a.doc @? '$ ? (@.a == \"x0\") ? (@ == $none)' WHERE {bool:b}",
     "SELECT EXISTS (SELECT 1 FROM items b WHERE {bool:b}), (SELECT max({int:b}) FROM items b) FROM orders a",
+    "SELECT a.id, (jsonb_each_text(a.doc)).* FROM orders a WHERE {bool}",
+    "SELECT q.key FROM (SELECT (jsonb_each_text(a.doc)).*, {int} AS n FROM orders a) q WHERE q.value::int > 3 OR q.n = 7",
+    "SELECT (q.r).*, (q.r).sku FROM (SELECT b AS r FROM items b WHERE {bool:b}) q WHERE (q.r).line > 1",
+    "SELECT x.* FROM orders a, unnest(a.tags) x WHERE {bool} AND x::int > 1",
 )  # fmt: skip
 # SQL/JSON constructors, from PostgreSQL 16 on.
 JSON_SHAPES = (

@@ -148,7 +148,9 @@ def test_writes_inside_with_are_refused() -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT (raw).* FROM orders", "SELECT (json_each(raw)).* FROM orders", "SELECT ((o).doc).* FROM orders o",
+        "SELECT (raw).* FROM orders", "SELECT (jsonb_array_elements(doc)).* FROM orders",
+        "SELECT x.* FROM (SELECT array_agg(o) a FROM orders o) q, unnest(q.a) x",
+        "SELECT ((o).doc).* FROM orders o",
         "SELECT count((o).*) FROM orders o", "VALUES (1, 2), ((SELECT 1), 2)" " UNION SELECT (o).*, 1 FROM orders o WHERE false",
         "SELECT * FROM orders o, LATERAL (VALUES (o.*, 1)) v",
     ],
