@@ -130,6 +130,8 @@ def settle(
             _qualify_type(message, type_schemas)
         elif name == "RangeFunction":
             _keep_alias(message)
+        elif name == "A_Expr" and message.kind in _BETWEEN:
+            _part_collated_bounds(message)
         elif name in ("NullTest", "BooleanTest"):
             _part_chained_tests(message)
         elif name == "ResTarget" and not message.name and _is_replaced(message.val):
@@ -168,6 +170,23 @@ def _replace_boolean(node: tree.Node) -> bool:
     node.Clear()
     node.a_const.boolval.boolval = value
     return True
+
+
+_BETWEEN = (
+    pb.AEXPR_BETWEEN, pb.AEXPR_NOT_BETWEEN, pb.AEXPR_BETWEEN_SYM, pb.AEXPR_NOT_BETWEEN_SYM,
+)  # fmt: skip
+
+
+def _part_collated_bounds(message: tree.Node) -> None:
+    """`a BETWEEN (b COLLATE c) AND d`: the printer leaves the parentheses out.
+
+    COALESCE of one argument is that argument, its collation included, and needs none.
+    """
+    for bound in message.rexpr.list.items:
+        if bound.HasField("collate_clause"):
+            held = pb.CoalesceExpr(args=[tree.copy(bound)])
+            bound.Clear()
+            bound.coalesce_expr.CopyFrom(held)
 
 
 _TESTS = ("null_test", "boolean_test", "json_is_predicate")

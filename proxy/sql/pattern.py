@@ -10,7 +10,9 @@ security from this; a gate has to do it itself. So:
 - a parameter that stands as a pattern is checked when it is bound;
 - any other pattern is wrapped as `(SELECT pattern)`: the value of a scalar subquery is not known
   when the plan is made, so nothing is tried on statistics. A column is no exception: the subquery
-  it comes from may be pulled up, and a constant with it.
+  it comes from may be pulled up, and a constant with it;
+- the rows of `LIKE ANY (SELECT …)` become one array, `LIKE ANY (ARRAY(SELECT …))`: as a join, the
+  planner would pull a constant out of them.
 
 Functions that are LIKE under another name (`textlike`, `"like"`) have the same estimator by way of
 a support function and are refused. Source: `src/backend/utils/adt/like_support.c`.
@@ -48,6 +50,7 @@ def settle_patterns(node: tree.Node, parameter_oids: Sequence[int] = ()) -> froz
     Raises: Fault 22025 for an ill-formed literal; DeniedFault for a function that is LIKE.
     """
     parameters: set[int] = set()
+    _gather_rows(node)
     for message in reversed(list(tree.walk(node))):  # inner ones before they are copied
         if message.DESCRIPTOR.name == "FuncCall":
             name = tree.names(message.funcname)[-1]
@@ -58,11 +61,41 @@ def settle_patterns(node: tree.Node, parameter_oids: Sequence[int] = ()) -> froz
                 _settle_array(message.rexpr)
             else:
                 _settle_one(message.rexpr, parameters, parameter_oids)
-        elif message.DESCRIPTOR.name == "SubLink" and _is_over_rows(message):
-            raise UnsupportedFault(
-                "LIKE ANY (subquery) is not supported", hint="Use LIKE ANY (ARRAY(SELECT …))."
-            )
     return frozenset(parameters)
+
+
+def _gather_rows(node: tree.Node) -> None:
+    """Turn `x LIKE ANY (SELECT p …)` into `x LIKE ANY (ARRAY(SELECT p …))`, in place."""
+    if not any(_is_over_rows(one) for one in tree.walk(node) if _is_sub_link(one)):
+        return
+    stack = [node]
+    while stack:
+        message = stack.pop()
+        if message.DESCRIPTOR.name == "Node" and _is_over_rows(message.sub_link):
+            _gather(message)
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                stack.extend(value if field.is_repeated else (value,))
+
+
+def _gather(node: tree.Node) -> None:
+    link = tree.copy(node.sub_link)
+    if link.testexpr.HasField("row_expr"):
+        raise UnsupportedFault("LIKE over rows of several columns is not supported")
+    is_any = link.sub_link_type == pb.ANY_SUBLINK
+    rows = pb.SubLink(sub_link_type=pb.ARRAY_SUBLINK, subselect=link.subselect)
+    gathered = pb.A_Expr(
+        kind=pb.AEXPR_OP_ANY if is_any else pb.AEXPR_OP_ALL,
+        name=link.oper_name,
+        lexpr=link.testexpr,
+        rexpr=pb.Node(sub_link=rows),
+    )
+    node.Clear()
+    node.a_expr.CopyFrom(gathered)
+
+
+def _is_sub_link(message: tree.Node) -> bool:
+    return bool(message.DESCRIPTOR.name == "SubLink")
 
 
 def _is_over_rows(message: tree.Node) -> bool:

@@ -110,14 +110,11 @@ def rewrite(
     UnsupportedFault, DeniedFault, InternalFault, and what `decide` raises.
     """
     try:
-        guarded, columns = _rewrite(
-            classified, catalog, decide, facts, parameter_oids, claim_literals
+        return _rewrite(
+            classified, catalog, decide, facts, parameter_oids, claim_literals, column_count
         )
     except RecursionError:  # data flow through hundreds of WITH queries
         raise LimitFault("statement too complex", sqlstate="54001") from None
-    if column_count is not None and columns != column_count:
-        raise UnsupportedFault("this statement is not supported in its guarded form")
-    return guarded
 
 
 def _rewrite(
@@ -127,13 +124,16 @@ def _rewrite(
     facts: SessionFacts,
     parameter_oids: Sequence[int],
     claim_literals: Callable[[str, RelationDecision], str | None] | None,
-) -> tuple[Guarded, int]:
+    column_count: int | None,
+) -> Guarded:
     _check_parameters(parameter_oids)
     node = tree.copy(classified.query)
     settle(node, facts, type_schemas(catalog), relations=catalog.relations)
     patterns = settle_patterns(node, parameter_oids)
     resolve = resolver(catalog, facts.schemas, facts.database)
     bound = bind(node, resolve, classified.statement.position, shapes(catalog))
+    if column_count is not None and len(bound.root.outputs) != column_count:
+        raise UnsupportedFault("this statement is not supported in its guarded form")
     if len(bound.items) > FROM_ITEMS_MAX:
         raise LimitFault(f"statement reads more than {FROM_ITEMS_MAX} tables", sqlstate="54001")
     safety = Safety(bound, _comparable(parameter_oids))
@@ -184,8 +184,7 @@ def _guarded(
         pattern_parameters=patterns,
         claim_literals=literals,
     )
-    guarded = Guarded(verify(rewritten), next((key.source for key in keys), ""))
-    return guarded, len(bound.root.outputs)
+    return Guarded(verify(rewritten), next((key.source for key in keys), ""))
 
 
 def _split(
