@@ -360,8 +360,7 @@ class PolicyDecider:
         return estate.catalogs[0].source
 
     def _facts(self, session: Session, catalog: ClassCatalog) -> SessionFacts:
-        existing = catalog.schemas
-        path = tuple(name for name in session.settings.search_path() if name in existing)
+        path = tuple(filter(catalog.schemas.__contains__, session.settings.search_path()))
         return SessionFacts(
             user=session.identity.subject,
             database=session.database,

@@ -59,7 +59,10 @@ def bind(
     """
     binder = Binder(resolve, locate, shapes or Shapes())
     root = binder.query(node, None, CteScope(None))
-    return Bound(node, root, binder.refs, binder.sublinks, binder.items, binder.kept)
+    return Bound(
+        node, root, binder.refs, binder.sublinks, binder.items, binder.kept,
+        takes_rows_apart=binder.takes_rows_apart,
+    )  # fmt: skip
 
 
 class CteScope:
@@ -88,6 +91,7 @@ class Binder:
         self.resolve = resolve
         self.locate = locate
         self.shapes = shapes
+        self.takes_rows_apart = False
         self.refs: dict[int, Ref] = {}
         self.sublinks: dict[int, Query] = {}
         self.items: list[Item] = []

@@ -27,7 +27,7 @@ from proxy.sql.identity import SessionFacts, settle
 from proxy.sql.parse import Statement
 from proxy.sql.pattern import settle_patterns
 from proxy.sql.safety import Safety
-from proxy.sql.scope import Bound
+from proxy.sql.scope import Bound, ItemKind
 from proxy.sql.shape import shapes
 from proxy.sql.split import MERGE, Keys, PartColumn, point_at_tables, take_apart
 from proxy.sql.verify import Verified, verify
@@ -132,7 +132,7 @@ def _rewrite(
     patterns = settle_patterns(node, parameter_oids)
     resolve = resolver(catalog, facts.schemas, facts.database)
     bound = bind(node, resolve, classified.statement.position, shapes(catalog))
-    if column_count is not None and len(bound.root.outputs) != column_count:
+    if column_count not in (None, len(bound.root.outputs)) and _counts_fields(bound):
         raise UnsupportedFault("this statement is not supported in its guarded form")
     if len(bound.items) > FROM_ITEMS_MAX:
         raise LimitFault(f"statement reads more than {FROM_ITEMS_MAX} tables", sqlstate="54001")
@@ -185,6 +185,12 @@ def _guarded(
         claim_literals=literals,
     )
     return Guarded(verify(rewritten), next((key.source for key in keys), ""))
+
+
+def _counts_fields(bound: Bound) -> bool:
+    """Whether its columns were counted by what we know of rows; else the text itself tells."""
+    functions = (item for item in bound.items if item.kind is ItemKind.FUNCTION)
+    return bound.takes_rows_apart or any(functions)
 
 
 def _split(

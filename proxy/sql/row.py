@@ -56,6 +56,7 @@ def expand_rows(binder: Binder, select: tree.Node, scope: Scope) -> None:
     """
     if not any(_is_row_star(target.res_target.val) for target in select.target_list):
         return
+    binder.takes_rows_apart = True
     targets: list[tree.Node] = []
     for target in select.target_list:
         value = target.res_target.val

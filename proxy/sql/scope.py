@@ -217,6 +217,7 @@ class Bound:
     sublinks: dict[int, Query]
     items: list[Item]
     kept: list[tree.Node]
+    takes_rows_apart: bool = False  # `(expression).*` was written out
 
     def levels(self) -> list[Select]:
         """Every Select of the statement, outer ones first."""
