@@ -34,7 +34,7 @@ from proxy.record import accesses
 from proxy.runtime.audit import RelationAccess
 from proxy.session import Session
 from proxy.sources.base import Arguments
-from proxy.sql import pipeline, tree
+from proxy.sql import pipeline
 from proxy.sql.classify import Classified, Route, classify
 from proxy.sql.identity import SessionFacts
 from proxy.sql.parse import Kind, Statement
@@ -278,7 +278,7 @@ class PolicyDecider:
             return await self._decide_catalog(estate, catalog, facts, classified, parameter_oids)
         text = statement.text
         if statement.kind is Kind.COPY_TO:
-            text = tree.print_tree(classified.query)
+            text = pipeline.text_of(classified.query)
         shadow = await self._shadow.class_for(catalog)
         described = await shadow.describe(text, parameter_oids, facts.schemas)
         now = self._clock()

@@ -130,10 +130,8 @@ def settle(
             _qualify_type(message, type_schemas)
         elif name == "RangeFunction":
             _keep_alias(message)
-        elif name == "A_Expr" and message.kind in _BETWEEN:
-            _part_collated_bounds(message)
-        elif name in ("NullTest", "BooleanTest"):
-            _part_chained_tests(message)
+        elif name in _MISPRINTED:
+            _make_printable(message)
         elif name == "ResTarget" and not message.name and _is_replaced(message.val):
             message.name = label.figure(message.val)
         for field, value in message.ListFields():
@@ -170,6 +168,23 @@ def _replace_boolean(node: tree.Node) -> bool:
     node.Clear()
     node.a_const.boolval.boolval = value
     return True
+
+
+_MISPRINTED = frozenset({"A_Expr", "NullTest", "BooleanTest"})
+
+
+def make_printable(node: tree.Node) -> None:
+    """Give every form below `node` that the printer gets wrong another one, equal in meaning."""
+    for message in reversed(list(tree.walk(node))):  # inner ones before they are copied
+        if message.DESCRIPTOR.name in _MISPRINTED:
+            _make_printable(message)
+
+
+def _make_printable(message: tree.Node) -> None:
+    if message.DESCRIPTOR.name != "A_Expr":
+        _part_chained_tests(message)
+    elif message.kind in _BETWEEN:
+        _part_collated_bounds(message)
 
 
 _BETWEEN = (

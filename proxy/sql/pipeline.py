@@ -23,7 +23,7 @@ from proxy.sql.classify import Classified, base_relations
 from proxy.sql.exact import demand_exact
 from proxy.sql.fence import Fences, place_fences
 from proxy.sql.guard import GuardedRelation, Rewritten, guard
-from proxy.sql.identity import SessionFacts, settle
+from proxy.sql.identity import SessionFacts, make_printable, settle
 from proxy.sql.parse import Statement
 from proxy.sql.pattern import settle_patterns
 from proxy.sql.safety import Safety
@@ -249,6 +249,14 @@ def _check_parameters(oids: Sequence[int]) -> None:
                 f"permission denied for the type of parameter ${number}",
                 hint="Give it a type of data, such as text.",
             )
+
+
+def text_of(query: tree.Node) -> str:
+    """The text of a client's query, for the shadow to describe where the client's own text holds
+    more (COPY)."""
+    node = tree.copy(query)
+    make_printable(node)
+    return tree.print_tree(node)
 
 
 def catalog_sql(classified: Classified, facts: SessionFacts) -> str:

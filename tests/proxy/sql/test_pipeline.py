@@ -19,6 +19,7 @@ from proxy.sql.pipeline import (
     catalog_sql,
     local_names,
     rewrite,
+    text_of,
     type_schemas,
     with_suggestion,
 )
@@ -161,3 +162,19 @@ def test_parameters_of_other_types_than_data_are_refused(oid: int) -> None:
 @pytest.mark.parametrize("oid", [0, 16, 23, 25, 1007, 1700, 3802, 90_001])
 def test_parameters_of_data_pass(oid: int) -> None:
     assert guarded("SELECT $1::text FROM orders", (oid,))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        """note BETWEEN (note COLLATE "C") AND ('x' COLLATE "C")""",
+        """(note IS NULL) IS TRUE AND note NOT BETWEEN ('a' COLLATE "C") AND 'b'""",
+    ],
+)
+def test_forms_that_the_printer_gets_wrong_are_written_otherwise(condition: str) -> None:
+    (statement,) = parse(f"SELECT id FROM orders WHERE {condition}")
+
+    printed = text_of(statement.node)
+
+    (again,) = parse(printed)
+    assert text_of(again.node) == printed
