@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 from tests.fidelity.corpus import Query
@@ -21,6 +21,10 @@ NEVER_COPIED = frozenset({"catalog"})
 NEWER = "newer"
 """The kind that only sources newer than the shadow understand: its error is a refusal."""
 
+_OWN_TYPES = """
+SELECT t.oid, n.nspname || '.' || t.typname
+FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid >= 16384
+"""
 LIBPQ_WAYS = (Way.SIMPLE, Way.PREPARED, Way.COPY)
 
 
@@ -46,6 +50,7 @@ async def compare_all(pair: Pair, queries: Sequence[Query]) -> list[Finding]:
 def _by_libpq(pair: Pair, queries: Sequence[Query]) -> list[Finding]:
     findings = []
     with libpq(pair.direct) as direct, libpq(pair.gate) as gate:
+        numbers = [_own_types(end.read(Way.SIMPLE, _OWN_TYPES)) for end in (direct, gate)]
         for query in queries:
             for way in LIBPQ_WAYS:
                 if way is Way.COPY and query.kind in NEVER_COPIED:
@@ -53,8 +58,29 @@ def _by_libpq(pair: Pair, queries: Sequence[Query]) -> list[Finding]:
                 wanted = direct.read(way, query.text, query.arguments)
                 found = gate.read(way, query.text, query.arguments)
                 verdict = _judged(query, wanted, found)
+                if way is Way.PREPARED and verdict.judgement is not Judgement.EQUAL:
+                    # Binary arrays and rows hold numbers of types, and each end has its own.
+                    verdict = _judged(query, *map(_named, (wanted, found), numbers))
                 findings.append(Finding(query, way, verdict, wanted.sqlstate is None))
     return findings
+
+
+def _own_types(answer: Outcome) -> dict[bytes, bytes]:
+    """Names of the source's own types by their number as it stands in binary values."""
+    return {
+        int(oid or b"").to_bytes(4, "big"): name or b"" for oid, name in answer.rows if oid and name
+    }
+
+
+def _named(answer: Outcome, names: dict[bytes, bytes]) -> Outcome:
+    """The answer with those numbers exchanged for names: the gate has its catalog's own."""
+
+    def exchanged(value: bytes | None) -> bytes | None:
+        for number, name in names.items():
+            value = value.replace(number, name) if value is not None else None
+        return value
+
+    return replace(answer, rows=tuple(tuple(map(exchanged, row)) for row in answer.rows))
 
 
 async def _by_asyncpg(pair: Pair, queries: Sequence[Query]) -> list[Finding]:
