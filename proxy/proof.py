@@ -136,6 +136,9 @@ async def _scram(
     except AuthenticationFailure:
         refusal = admission.refused(challenge)
         raise refusal from refusal.__cause__
+    except ProtocolViolation:
+        admission.refused(challenge)  # what was looked up for it counts all the same
+        raise
     assert exchange.proven is not None, "final() raises unless something was proven"
     # The policy may still refuse; only then is there anything to tell.
     admitted = await admission.proven(challenge, exchange.proven)

@@ -230,3 +230,12 @@ def test_lookups_are_told() -> None:
                 where: region IN (SELECT region FROM hr.members)
         """)
     assert decide(policies, identity()).lookups == {RelationKey("main", "hr", "members")}
+
+
+def test_a_login_that_is_bound_to_other_sources_is_denied(policies: PolicySet) -> None:
+    bound = identity("support", claims={"regions": ("north",)}).limited_to(frozenset({"other"}))
+    with pytest.raises(PolicyDenied) as caught:
+        decide(policies, bound)
+    assert caught.value.reason is DeniedReason.NO_RULE
+    here = identity("support", claims={"regions": ("north",)}).limited_to(frozenset({"main"}))
+    assert decide(policies, here).columns

@@ -53,6 +53,7 @@ class Admission:
         return Admitted(ALICE, Credential(challenge.user, "id"))
 
     def refused(self, challenge: Challenge) -> ConnectionFault:
+        self.asked.append(("refused", challenge.user, ""))
         fault = ConnectionFault(REFUSED, sqlstate="28P01")
         fault.__cause__ = ValueError("why")
         return fault
@@ -164,6 +165,14 @@ async def test_a_wrong_proof_or_a_machine_in_the_middle() -> None:
             await ask(client, "token.x", channel_binding=b"certificate")
         assert (caught.value.message, str(caught.value.__cause__)) == (REFUSED, "why")
         assert not any(isinstance(message, AuthenticationSASLFinal) for message in client.sent)
+
+
+async def test_garbage_instead_of_a_proof_counts_as_an_attempt() -> None:
+    admission = Admission()
+    garbage = SASLInitialResponse("SCRAM-SHA-256", b"garbage")
+    with pytest.raises(ProtocolViolation):
+        await ask(Client(garbage), "token.x", admission=admission)
+    assert admission.asked[-1] == ("refused", "token.x", "")
 
 
 async def test_a_token_of_the_provider() -> None:
