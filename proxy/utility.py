@@ -30,13 +30,27 @@ _LIST_SETTINGS = ("search_path", "datestyle")
 
 
 def fields(workspace: Workspace, statement: Statement) -> tuple[FieldDescription, ...] | None:
-    """The columns of such a statement, for Describe. Raises Fault 42704 as running it would."""
+    """The columns of such a statement, for Describe. Raises Fault 42704 as running it would, and
+    SyntaxFault for `SET … TO $1`, which the parser's library takes and Postgres' grammar does not
+    (psycopg with server-side parameters sends it)."""
+    if statement.kind is Kind.SET:
+        _refuse_parameters(statement)
     if statement.kind is not Kind.SHOW:
         return None
     name = statement.node.name
     if name.lower() == "all":
         return text_fields("name", "setting", "description")
     return text_fields(workspace.session.settings.show(name)[0])
+
+
+def _refuse_parameters(statement: Statement) -> None:
+    for argument in statement.node.args:
+        if argument.HasField("param_ref"):
+            parameter = argument.param_ref
+            raise SyntaxFault(
+                f'syntax error at or near "${parameter.number}"',
+                position=statement.position(parameter.location) + statement.offset,
+            )
 
 
 async def run(workspace: Workspace, statement: Statement) -> Answer:

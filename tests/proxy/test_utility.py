@@ -258,3 +258,18 @@ async def test_commit_of_a_lost_connection_is_told(workspace: Workspace) -> None
 
     assert await sqlstate(workspace, "COMMIT") == "08006"
     assert workspace.session.transaction.status == b"I"
+
+
+@pytest.mark.parametrize(
+    ("text", "position"), [("SET search_path TO $1", 20), ("SET TimeZone = 'UTC'", None)]
+)
+def test_set_takes_no_parameters(workspace: Workspace, text: str, position: int | None) -> None:
+    (statement,) = parse(text)
+    if position is None:
+        assert utility.fields(workspace, statement) is None
+        return
+    with pytest.raises(Fault) as caught:
+        utility.fields(workspace, statement)
+
+    assert (caught.value.sqlstate, caught.value.position) == ("42601", position)
+    assert caught.value.message == 'syntax error at or near "$1"'

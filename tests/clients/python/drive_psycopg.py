@@ -332,6 +332,15 @@ def error_words(connection: Connection) -> object:
     return found
 
 
+def setting_by_parameter(connection: Connection) -> object:
+    """As LangChain's SQLDatabase with a schema: no server takes it."""
+    try:
+        connection.execute("SET search_path TO %s", ("app",))
+    except psycopg.Error as raised:
+        return raised.sqlstate, raised.diag.message_primary, raised.diag.statement_position
+    return "set"
+
+
 def error_of_values(connection: Connection) -> object:
     texts = (
         "SELECT 1 / (id - 1) FROM app.labels",
