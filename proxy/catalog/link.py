@@ -30,7 +30,7 @@ from proxy.wire.frontend import StartupMessage, Terminate
 from proxy.wire.protocol import ClientProtocol
 
 OPEN_TIMEOUT_SECONDS: Final = 10.0  # connect plus first answer take 2.4 ms when the machine is idle
-ANSWER_TIMEOUT_SECONDS: Final = 15.0  # above the shadow's own statement_timeout
+ANSWER_TIMEOUT_SECONDS: Final = 20.0  # above the shadow's own statement_timeout
 # Of one query: out of memory, more temporary files than temp_file_limit (appendix A).
 EXHAUSTED_SQLSTATES: Final = frozenset({"53200", "53400"})
 UNREAD_MESSAGES_MAX: Final = 64  # a batch holds up to 64 kB of rows; beyond this, reading pauses

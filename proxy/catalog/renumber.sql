@@ -75,6 +75,8 @@ BEGIN
           ON o.class = 'pg_class'::regclass AND o.old = i.indrelid
         WHERE t.class = 'pg_class'::regclass AND t.old = i.indexrelid AND o.key ~ '^toast of ';
 
+    ANALYZE pg_catalog.pgv_number;
+
     -- What is numbered already stays; of two that meet at a number, the later name moves on.
     UPDATE pg_catalog.pgv_number SET new = old
         WHERE old IN (pg_catalog.pgv_number_of(key, 0), pg_catalog.pgv_number_of(key, 1),
@@ -86,8 +88,11 @@ BEGIN
                     FROM pg_catalog.pgv_number WHERE new IS NULL) candidate
               ORDER BY class, number, key) wanted
         WHERE n.class = wanted.class AND n.old = wanted.old
+          -- Two conditions, not one with OR: each becomes a hash join.
           AND NOT EXISTS (SELECT FROM pg_catalog.pgv_number taken
-                          WHERE taken.class = n.class AND wanted.number IN (taken.new, taken.old));
+                          WHERE taken.class = n.class AND taken.new = wanted.number)
+          AND NOT EXISTS (SELECT FROM pg_catalog.pgv_number taken
+                          WHERE taken.class = n.class AND taken.old = wanted.number);
         EXIT WHEN NOT EXISTS (SELECT FROM pg_catalog.pgv_number WHERE new IS NULL);
     END LOOP;
     DELETE FROM pg_catalog.pgv_number WHERE new = old;

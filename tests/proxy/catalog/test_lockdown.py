@@ -103,6 +103,51 @@ REFUSED = [
     "INSERT INTO customers VALUES (1, 'x')",
     "LOCK TABLE customers IN ACCESS EXCLUSIVE MODE",
     "CREATE EXTENSION vector",
+    # the machine
+    "COPY customers FROM PROGRAM 'id'",
+    "COPY customers FROM '/etc/passwd'",
+    "SELECT pg_read_binary_file('/etc/passwd')",
+    "SELECT pg_ls_logdir()",
+    "SELECT pg_ls_waldir()",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT lo_export(1, '/tmp/x')",
+    "LOAD 'plpgsql'",
+    "SELECT pg_reload_conf()",
+    "SELECT pg_rotate_logfile()",
+    "SELECT pg_promote()",
+    "SELECT pg_create_restore_point('x')",
+    "SELECT pg_backup_start('x')",
+    "SET session_preload_libraries = 'x'",
+    "SET dynamic_library_path = '/tmp'",
+    "SET temp_file_limit = -1",
+    "SET session_replication_role = replica",
+    "SET log_statement = 'all'",
+    "CHECKPOINT",
+    "CREATE TABLESPACE t LOCATION '/tmp'",
+    # other sources, classes and roles
+    "CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw",
+    "CREATE DATABASE d",
+    "CREATE ROLE r",
+    "ALTER ROLE CURRENT_USER SUPERUSER",
+    "ALTER ROLE CURRENT_USER SET statement_timeout = 0",
+    "GRANT pg_read_server_files TO CURRENT_USER",
+    "ALTER DATABASE postgres RENAME TO x",
+    "DROP DATABASE postgres",
+    "CREATE SUBSCRIPTION s CONNECTION 'host=/tmp' PUBLICATION p",
+    "SELECT pg_create_physical_replication_slot('s')",
+    "SELECT pg_stat_get_backend_activity(1)",
+    "SELECT pg_blocking_pids(1)",
+    "SELECT pg_safe_snapshot_blocking_pids(1)",
+    # the numbering's and the lock-down's own tools
+    "SELECT binary_upgrade_set_next_heap_pg_class_oid(1::oid)",
+    "SELECT pg_nextoid('pg_class', 'oid', 'pg_class_oid_index')",
+    "SELECT * FROM pg_catalog.pgv_number",
+    "UPDATE pg_class SET relname = 'x' WHERE relname = 'customers'",
+    "DELETE FROM pg_catalog.pg_description",
+    "CREATE OR REPLACE FUNCTION pg_catalog.pgv_role_name(oid) RETURNS name LANGUAGE sql AS 'SELECT'",
+    "ALTER VIEW pg_catalog.pgv_database OWNER TO CURRENT_USER",
+    "SET ROLE pg_monitor",
+    "SET SESSION AUTHORIZATION postgres",
 ]
 
 
@@ -115,6 +160,43 @@ async def test_former_leak_or_effect_is_refused(role: asyncpg.Connection, sql: s
         await role.fetch(sql)
     await transaction.rollback()
     assert caught.value.sqlstate in ("42501", "42P01", "25006"), caught.value
+
+
+@pytest.mark.parametrize(
+    ("sql", "sqlstate"),
+    [
+        ("ALTER SYSTEM SET fsync = on", "42501"),
+        ("VACUUM customers", ""),  # a warning: it is skipped
+        ("SELECT * FROM dblink('dbname=postgres', 'SELECT 1') AS t (a int)", "42883"),
+        ("SELECT 'postgres.public.x'::regclass", "0A000"),
+    ],
+)
+async def test_what_no_transaction_takes(
+    role: asyncpg.Connection, sql: str, sqlstate: str
+) -> None:
+    try:
+        await role.execute(sql)
+        told = ""
+    except asyncpg.PostgresError as error:
+        told = str(error.sqlstate)
+    assert told == sqlstate
+
+
+async def test_sessions_of_others_are_not_to_be_seen_or_ended(
+    role: asyncpg.Connection, cluster: Cluster
+) -> None:
+    superuser = await cluster.connect()
+    others = await superuser.fetch("SELECT pid FROM pg_stat_activity WHERE pid <> 1")
+    own = await role.fetchval("SELECT pg_backend_pid()")
+    assert len(others) > 2
+    for row in others:
+        for function in ("pg_terminate_backend", "pg_cancel_backend", "pg_stat_get_activity"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await role.fetch(f"SELECT {function}({row['pid']})")
+    assert await role.fetch("SELECT * FROM pg_stat_activity") == []
+    assert own in [row["pid"] for row in others]
+    assert await superuser.fetchval("SELECT 1") == 1
+    await superuser.close()
 
 
 async def test_writes_are_refused_without_read_only_too(role: asyncpg.Connection) -> None:

@@ -175,7 +175,7 @@ async def test_what_a_statement_sets_is_gone_after_it(asked: ShadowClass) -> Non
             "SELECT current_setting('search_path'), current_setting('statement_timeout'),"
             " current_setting('transaction_read_only')"
         )
-        assert texts(told) == [("public", "5s", "on")]
+        assert texts(told) == [("public", "10s", "on")]
 
 
 async def test_error_leaves_the_link_usable(asked: ShadowClass) -> None:
