@@ -34,6 +34,7 @@ def check(policies: PolicySet, schema: Schema) -> list[Problem]:
         checker.table(table)
     for key, columns in policies.lookups.items():
         checker.lookup(key, columns)
+    checker.namesakes()
     matched = [key for key in policies.tables if key in schema]
     if not matched:
         checker.problems.append(
@@ -63,6 +64,26 @@ class _Checker:
         self.problems.append(
             Problem(place.file, place.line, message, rule, field, suggestion, is_warning)
         )
+
+    def namesakes(self) -> None:
+        """Tables of one schema and name in two sources, which one role would see: all sources stand
+        behind one database, so such a role could see neither."""
+        places: dict[tuple[str, str], list[RelationKey]] = {}
+        for key in self._policies.tables:
+            if key in self._schema:
+                places.setdefault((key.schema, key.name), []).append(key)
+        for keys in places.values():
+            for role in ("", *self._policies.roles) if len(keys) > 1 else ():
+                roles = frozenset({role} - {""})
+                seen = [key for key in keys if self._policies.visible_columns(roles, key)]
+                if len(seen) > 1:
+                    who = f'the role "{role}"' if role else "everyone"
+                    self._add(
+                        self._policies.tables[seen[1]].place,
+                        f"{who} would see {seen[0]} and {seen[1]} under one name",
+                        rule=f"{seen[1].schema}.{seen[1].name}",
+                    )
+                    break
 
     def table(self, table: TablePolicy) -> None:
         """One table's columns, conditions and masks."""

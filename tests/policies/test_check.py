@@ -161,3 +161,29 @@ def test_a_custom_mask_whose_result_the_client_could_change() -> None:
     )
 
     assert any("casts date to text" in p.message for p in problems)
+
+
+def test_one_role_must_not_see_tables_of_one_name_in_two_sources() -> None:
+    other = RelationKey("other", ORDERS.schema, ORDERS.name)
+    schema = {ORDERS: {"id": "bigint"}, other: {"id": "bigint"}}
+    text = """\
+tables:
+  public.orders:
+    columns: {id: visible}
+    rules: [{grant: g, roles: [analyst]}]
+  other.public.orders:
+    columns: {id: visible}
+    rules: [{grant: h, roles: %s}]
+"""
+
+    def told(roles: str) -> list[str]:
+        problems = fatal(check(policy(text % roles), schema))
+        return [problem for problem in problems if "under one name" in problem]
+
+    names = "main.public.orders and other.public.orders"
+    (problem,) = told("[analyst]")
+    assert f'the role "analyst" would see {names}' in problem
+    (problem,) = told("[analyst, support]")
+    assert told("[support]") == []
+    (problem,) = told("everyone")
+    assert f'the role "analyst" would see {names}' in problem

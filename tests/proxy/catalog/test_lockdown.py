@@ -171,9 +171,7 @@ async def test_former_leak_or_effect_is_refused(role: asyncpg.Connection, sql: s
         ("SELECT 'postgres.public.x'::regclass", "0A000"),
     ],
 )
-async def test_what_no_transaction_takes(
-    role: asyncpg.Connection, sql: str, sqlstate: str
-) -> None:
+async def test_what_no_transaction_takes(role: asyncpg.Connection, sql: str, sqlstate: str) -> None:
     try:
         await role.execute(sql)
         told = ""

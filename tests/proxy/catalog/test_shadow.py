@@ -129,3 +129,29 @@ def test_names_tell_nothing_of_the_class(company: SourceCatalog) -> None:
     assert name.startswith("c_")
     assert set(name[2:]) <= set("0123456789abcdef")
     assert len(name) <= 63
+
+
+async def test_its_processes_are_bounded_and_out_of_reach(cluster: Cluster) -> None:
+    process = Path("/proc") / str(cluster.process_id)
+    limits = (process / "limits").read_text()
+    (memory,) = [line.split() for line in limits.splitlines() if "address space" in line]
+    (core,) = [line.split() for line in limits.splitlines() if "core file" in line]
+    assert int(memory[3]) <= 2 * 1024**3
+    assert core[4] == "0"
+    superuser = await cluster.connect()
+    settings = dict(
+        await superuser.fetch(
+            "SELECT name, setting FROM pg_settings WHERE name IN ('listen_addresses',"
+            " 'temp_file_limit', 'max_connections', 'track_activities', 'log_statement')"
+        )
+    )
+    await superuser.close()
+    assert settings == {
+        "listen_addresses": "",
+        "temp_file_limit": "65536",
+        "max_connections": "250",
+        "track_activities": "off",
+        "log_statement": "none",
+    }
+    assert cluster.socket_directory.stat().st_mode & 0o077 == 0
+    assert cluster.directory.stat().st_mode & 0o077 == 0
