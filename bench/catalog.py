@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from policies.model import VisibleColumn
+from policies.model import RelationKey, VisibleColumn
 from proxy.catalog.shadow import Shadow, shadow_cluster
 from proxy.catalog.virtual import ClassCatalog, Column, Relation, SourceCatalog, class_catalog
 from proxy.runtime.embedded import Cluster
@@ -95,7 +95,7 @@ def source(size: Size) -> SourceCatalog:
 def role_catalog(catalog: SourceCatalog, role: int | None) -> ClassCatalog:
     """What one role sees: a schema, and of its first table a column less than anybody else; None
     sees everything."""
-    visible = {}
+    visible: dict[RelationKey, list[VisibleColumn]] = {}
     for key, relation in catalog.relations.items():
         if role is not None and key.schema != f"schema_{role % SCHEMAS}":
             continue
@@ -142,6 +142,7 @@ async def figures(size: Size, directory: Path) -> list[Figure]:
                 await timed("information_schema.columns counted", asked.run(ALL_COLUMNS))
                 await timed("all columns with comments (BI scan)", asked.run(BI_SCAN))
                 found.append(Figure("disk of one class", _disk(directory), "MB"))
+            else:
                 await _measure_roles(shadow, catalog, size, timed)
                 found.append(Figure("memory of the shadow (PSS)", _memory(cluster), "MB"))
                 found.append(Figure("disk of all classes kept", _disk(directory), "MB"))
