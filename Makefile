@@ -18,7 +18,7 @@ PHASE := .ci/phase
 DEMO_ARGUMENTS ?=
 TEST_ARGUMENTS ?=
 
-.PHONY: help demo test lint format bench fuzz mutate sbom lock clean install
+.PHONY: help demo test lint format bench fuzz mutate sbom image lock clean install
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -54,6 +54,10 @@ sbom: install ## software bill of materials of what is shipped: sbom.cdx.json (C
 	@$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements requirements.lock --pyproject pyproject.toml --mc-type application \
 		--output-reproducible --of JSON --output-file sbom.cdx.json
 	@echo "sbom.cdx.json: $$(grep -c '"purl"' sbom.cdx.json) components"
+
+image: install ## the Dockerfile's linter and its steps in bare Debian trees; needs root, debootstrap, five minutes
+	@$(BIN)/hadolint --failure-threshold style Dockerfile
+	@$(BIN)/python -m tests.image
 
 # The index is the machine's own business: no address of one may enter a lock file.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

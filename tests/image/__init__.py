@@ -1,0 +1,1 @@
+"""The image's steps, run without a container engine: `make image`."""
