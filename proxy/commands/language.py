@@ -86,7 +86,8 @@ def _serve(commands: Subcommands) -> None:
         "up",
         "serve",
         "run everything that the configuration names",
-        "Runs everything that the configuration names: today that is the gate." + ending,
+        "Runs everything that the configuration names: the gate, and"
+        " beside it the tools for agents, if there is a section `mcp`." + ending,
         "sallyport up\nsallyport up -c /etc/sallyport/sallyport.yaml",
     )
     gate = add_command(
@@ -97,6 +98,8 @@ def _serve(commands: Subcommands) -> None:
         "Runs the SQL gate and nothing beside it, as a container does." + ending,
         "sallyport gate -c /etc/sallyport/sallyport.yaml",
     )
+    up.set_defaults(has_sidecars=True)
+    gate.set_defaults(has_sidecars=False)
     for parser in (up, gate):
         add_configuration(parser)
         parser.add_argument(

@@ -11,9 +11,12 @@ import argparse
 import asyncio
 import signal
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from proxy import server
+from proxy.commands import mcp
+from proxy.commands.beside import kept
 from proxy.commands.outcome import EXIT_OK, EXIT_PROBLEMS, CommandError, tell
 from proxy.runtime import log
 from proxy.runtime.config import Configuration, ConfigurationError, load
@@ -30,10 +33,19 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(str(error)) from error
     log.configure(configuration.log.level, configuration.log.format)
     try:
-        asyncio.run(_serve(arguments.configuration, configuration, arguments.take_over))
+        asyncio.run(_all(arguments, configuration))
     except (StartRefused, ClusterError) as error:
         raise CommandError(str(error), EXIT_PROBLEMS) from error
     return EXIT_OK
+
+
+async def _all(arguments: argparse.Namespace, configuration: Configuration) -> None:
+    """The gate, and with `up` what else the configuration names."""
+    async with AsyncExitStack() as stack:
+        if arguments.has_sidecars and configuration.mcp is not None:
+            told: dict[str, object] = {"configuration": str(arguments.configuration.absolute())}
+            await stack.enter_async_context(kept("mcp", mcp.command_line(told)))
+        await _serve(arguments.configuration, configuration, arguments.take_over)
 
 
 async def _serve(file: Path, configuration: Configuration, predecessor: int | None) -> None:

@@ -18,7 +18,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = {"12": "bookworm", "13": "trixie"}
 STEP_SECONDS_MAX = 900
-FROM_OUTSIDE = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs")
+FROM_OUTSIDE = (
+    *("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt"),
+    "/etc/apt/apt.conf.d",
+)
 """What reaches the network from here; an engine brings its own."""
 
 Step = tuple[str, str]
@@ -65,7 +68,7 @@ def build(tree: Path, steps: list[Step], trees: dict[str, Path]) -> None:
     """Do what a stage says; an instruction that is not known is an error."""
     for outside in FROM_OUTSIDE:
         if Path(outside).exists():
-            run("cp", "-aL", outside, str(tree / Path(outside).parent.relative_to("/")))
+            run("cp", "-aLT", outside, str(tree / outside.lstrip("/")))
     place = "/"
     for word, rest in steps:
         match word:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +18,7 @@ from pathlib import Path
 import jwt
 import psycopg
 import pytest
+import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.proxy.commands.conftest import DATABASE, GATE_PASSWORD, POLICY, Run, Workplace
@@ -120,3 +124,31 @@ def test_it_does_not_start_with_a_policy_that_does_not_load(workplace: Workplace
     assert ended.returncode == 1
     assert f"{workplace.policy}:17" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_up_runs_what_the_configuration_names(workplace: Workplace) -> None:
+    trust(workplace)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    content = yaml.safe_load(workplace.configuration.read_text())
+    url = f"http://127.0.0.1:{port}/mcp"
+    content["mcp"] = {"url": url, "gate": "postgresql://127.0.0.1:1/x", "port": port}
+    workplace.configuration.write_text(yaml.safe_dump(content))
+
+    def health() -> int:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as answer:
+            return int(answer.status)
+
+    with serving(workplace, "up") as (process, _):
+        for _ in range(200):
+            with contextlib.suppress(OSError):
+                assert health() == 200
+                break
+            time.sleep(0.1)
+        else:
+            pytest.fail("the sidecar does not answer")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(END_SECONDS_MAX) == 0
+        with pytest.raises(OSError):
+            health()
