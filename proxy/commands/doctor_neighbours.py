@@ -11,6 +11,7 @@ from collections.abc import Callable
 import asyncpg
 
 from proxy import assembly
+from proxy.commands.doctor_state import state_database
 from proxy.commands.finding import Finding
 from proxy.commands.live import unreadable
 from proxy.runtime.config import Configuration, Issuer, Source
@@ -38,6 +39,7 @@ async def neighbours(
     workers = worker_count(configuration)
     for source in configuration.sources:
         findings += await _source(source, workers, clock)
+    findings += await state_database(configuration.state)
     return findings
 
 
