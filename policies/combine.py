@@ -200,8 +200,10 @@ class _Builder:
         mask = self._applicable.mask_of(name, self._order)
         type_name = mask.type_name if mask else None
         listing = [grant for grant in self._active if name in grant.columns]
-        clear = [g for g in listing if _treatment(self._applicable.table, g, name) is None]
-        masked = [grant for grant in listing if grant not in clear]
+        clear, masked = [], []
+        for grant in listing:
+            treatment = _treatment(self._applicable.table, grant, name)
+            (clear if treatment is None else masked).append(grant)
         value = quote_identifier(name)
         shown = cast(value, type_name) if type_name else value
         clear_rows = self._admitted(clear)

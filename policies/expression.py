@@ -332,14 +332,14 @@ def negation(operand: Expression) -> Expression:
 def _flatten(
     keyword: str, operands: tuple[Expression, ...], *, neutral: Expression
 ) -> list[Expression]:
-    kept: list[Expression] = []
+    kept: dict[Expression, None] = {}  # in their order, each once
     for operand in operands:
         nested = isinstance(operand, Connective) and operand.keyword == keyword
         parts = operand.operands if isinstance(operand, Connective) and nested else (operand,)
         for part in parts:
-            if part != neutral and part not in kept:
-                kept.append(part)
-    return kept
+            if part != neutral:
+                kept[part] = None
+    return list(kept)
 
 
 def _combine(keyword: Choice["AND", "OR"], kept: list[Expression], empty: Expression) -> Expression:

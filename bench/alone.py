@@ -1,0 +1,157 @@
+"""What parts of the gate do by themselves: the audit log, decisions over large policies, the start.
+
+This file must not know the network: parts are called as the gate calls them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+import yaml
+
+from bench.figure import Figure
+from policies.decide import PolicySet
+from policies.identity import Identity
+from policies.load import load
+from policies.model import RelationKey
+from proxy.runtime.audit import AuditLog, Principal, RelationAccess, SqlIntent
+
+EVENTS: int = 20_000
+CONCURRENT = 200
+RULES = (1, 10, 100, 1_000)
+TABLES = 2_000
+MASKS = 50
+REPEATS = 5
+
+_INTENT = SqlIntent(
+    principal=Principal("ada", "https://bench.test", None, "0" * 64, ("analyst",)),
+    session_id="1",
+    policy_version="0" * 64,
+    statement_kind="query",
+    original_text="SELECT id, amount FROM bench.orders WHERE id = $1",
+    guarded_text="SELECT id, amount FROM (SELECT id, amount FROM bench.orders) orders WHERE id = $1",
+    source="bench",
+    relations=(RelationAccess("bench", "bench", "orders", ("id", "amount")),),
+)
+
+
+def audit(mode: str, scale: float) -> list[Figure]:
+    """Events a second in both modes, each caller waiting for its record."""
+    del mode
+    count = max(2_000, int(EVENTS * scale))
+    return [
+        Figure(
+            f"audit-{name}",
+            f"audit log, {name}, {CONCURRENT} at a time",
+            "events/s",
+            asyncio.run(_events_per_second(name, count)),
+            reach,
+            at_least=True,
+        )
+        for name, reach in _AUDIT_REACHES
+    ]
+
+
+_AUDIT_REACHES: tuple[tuple[Literal["fast", "strict"], float], ...] = (
+    ("fast", 20_000.0),
+    ("strict", 5_000.0),
+)
+
+
+async def _events_per_second(mode: Literal["fast", "strict"], count: int) -> float:
+    with tempfile.TemporaryDirectory(prefix="sallyport-bench-audit-") as name:
+        log = await AuditLog.open(Path(name), mode)
+        try:
+            start = time.perf_counter()
+            for _ in range(count // CONCURRENT):
+                await asyncio.gather(*(log.intent(_INTENT) for _ in range(CONCURRENT)))
+            return count / (time.perf_counter() - start)
+        finally:
+            await log.close()
+
+
+def decisions(mode: str, scale: float) -> list[Figure]:
+    """Milliseconds to decide one relation, the first time and again."""
+    del mode, scale
+    figures = []
+    for count in RULES:
+        figures += _decided(f"{count:,} rules", _rules(count), "t0")
+    figures += _decided(f"{TABLES:,} tables", _tables(TABLES), "t7")
+    figures += _decided(f"{MASKS} masks in a row", _masks(MASKS), "t0")
+    return figures
+
+
+def _decided(title: str, content: dict[str, object], table: str) -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="sallyport-bench-policy-") as name:
+        path = Path(name) / "policy.yaml"
+        path.write_text(yaml.safe_dump(content))
+        cold, cached = [], []
+        for _ in range(REPEATS):
+            policy = load([path])[0]
+            work = _decision(policy, table)
+            cold.append(_milliseconds(work))
+            cached.append(_milliseconds(work))
+    slug = title.replace(" ", "-").replace(",", "")
+    return [
+        Figure(f"decide-{slug}-cold", f"policy decision, {title}: cold", "ms", median(cold)),
+        Figure(f"decide-{slug}-cached", f"policy decision, {title}: again", "ms", median(cached)),
+    ]
+
+
+def _decision(policy: PolicySet, table: str) -> Callable[[], object]:
+    identity = Identity.create(
+        subject="ada",
+        issuer="i",
+        roles=frozenset({"analyst"}),
+        claims={"region": "emea"},
+        expires_at=1e12,
+    )
+    key = RelationKey("bench", "public", table)
+    return lambda: policy.decide(identity, key, 0.0)
+
+
+def _milliseconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1000
+
+
+def _policy(tables: dict[str, object]) -> dict[str, object]:
+    return {
+        "version": 1,
+        "source": "bench",
+        "roles": {"analyst": "reads"},
+        "claims": {"region": {"type": "text", "pointer": "/region"}},
+        "tables": tables,
+    }
+
+
+def _table(columns: dict[str, object], rules: int = 1) -> dict[str, object]:
+    granted = [
+        {
+            "grant": f"rule {number}",
+            "roles": ["analyst"],
+            "where": f"id > {number} AND region = claim('region')",
+        }
+        for number in range(rules)
+    ]
+    return {"columns": {"id": {}, "region": {}, **columns}, "rules": granted}
+
+
+def _rules(count: int) -> dict[str, object]:
+    return _policy({"public.t0": _table({}, count)})
+
+
+def _tables(count: int) -> dict[str, object]:
+    return _policy({f"public.t{number}": _table({}) for number in range(count)})
+
+
+def _masks(count: int) -> dict[str, object]:
+    columns: dict[str, object] = {f"c{number}": {"mask": "null"} for number in range(count)}
+    return _policy({"public.t0": _table(columns)})
