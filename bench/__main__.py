@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
-from bench import profile, stage, table
+from bench import alone, crowd, figure, profile, stage, table
 from bench.client import Broken
 from bench.measure import Measure, Result, compare
 from bench.shapes import MEASURES
@@ -16,6 +17,13 @@ from tests.servers.install import ServerUnavailable
 ROUNDS = 7
 ROUNDS_QUICK = 3
 QUICK_SCALE = 0.4
+GROUPS = (
+    figure.Group("audit", alone.audit),
+    figure.Group("decisions", alone.decisions),
+    figure.Group("start", crowd.start),
+    figure.Group("idle", crowd.idle),
+    figure.Group("busy", crowd.busy),
+)
 OUTPUT = Path(__file__).with_name("latest.json")
 
 
@@ -31,6 +39,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="fewer and shorter rounds")
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, {ROUNDS_QUICK} with --quick")
     parser.add_argument("--workers", type=int, default=1, help="processes of the gate")
+    parser.add_argument("--figures", action="store_true", help="also what has no peer")
     parser.add_argument("--audit", choices=["fast", "strict"], default="fast")
     parser.add_argument("--calls", action="store_true", help="profile: count calls (cProfile)")
     return parser
@@ -39,7 +48,8 @@ def arguments() -> argparse.ArgumentParser:
 def chosen(prefixes: list[str] | None) -> list[Measure[Stage]]:
     """The measures asked for. Raises SystemExit when a prefix fits none."""
     for prefix in prefixes or []:
-        if not any(measure.name.startswith(prefix) for measure in MEASURES):
+        names = [*(one.name for one in MEASURES), *(one.name for one in GROUPS)]
+        if not any(name.startswith(prefix) for name in names):
             raise SystemExit(f"no measure is called {prefix}")
     return [
         measure
@@ -57,8 +67,11 @@ def run(options: argparse.Namespace) -> int:
     results: list[Result] = []
     failures: list[str] = []
     _tell("PostgreSQL, two million rows and the gate are being started …")
-    with stage.opened(Options(options.workers, options.audit, needs_bouncer)) as running:
+    with ExitStack() as stack:
         for number, measure in enumerate(measures, 1):
+            if number == 1:
+                asked = Options(options.workers, options.audit, needs_bouncer)
+                running = stack.enter_context(stage.opened(asked))
             _tell(f"{number}/{len(measures)} {measure.title}")
             try:
                 results.append(compare(measure, running, rounds=rounds, seconds_scale=scale))
@@ -72,10 +85,23 @@ def run(options: argparse.Namespace) -> int:
     }
     print(f"\n{table.machine()}; audit {options.audit}, {options.workers} gate process(es)\n")
     print("\n".join(table.lines(results)))
+    figures = alone_and_crowd(options.only, options.audit, scale) if options.figures else []
+    if figures:
+        print("\n" + "\n".join(figure.lines(figures)))
     for failure in failures:
         print(f"void: {failure}")
-    table.write_json(OUTPUT, results, settings)
+    table.write_json(OUTPUT, results, settings, figures)
     return 1 if failures else 0
+
+
+def alone_and_crowd(prefixes: list[str] | None, audit: str, scale: float) -> list[figure.Figure]:
+    """The figures without a peer."""
+    found: list[figure.Figure] = []
+    for group in GROUPS:
+        if prefixes is None or any(group.name.startswith(prefix) for prefix in prefixes):
+            _tell(f"figures: {group.name}")
+            found += group.measure(audit, scale)
+    return found
 
 
 def _tell(line: str) -> None:

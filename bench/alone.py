@@ -20,7 +20,15 @@ from policies.decide import PolicySet
 from policies.identity import Identity
 from policies.load import load
 from policies.model import RelationKey
-from proxy.runtime.audit import AuditLog, Principal, RelationAccess, SqlIntent
+from proxy.runtime.audit import (
+    AuditLog,
+    Form,
+    Principal,
+    RelationAccess,
+    Slot,
+    SqlIntent,
+    clear_text,
+)
 
 EVENTS: int = 20_000
 CONCURRENT = 200
@@ -35,7 +43,7 @@ _INTENT = SqlIntent(
     policy_version="0" * 64,
     statement_kind="query",
     original_text="SELECT id, amount FROM bench.orders WHERE id = $1",
-    guarded_text="SELECT id, amount FROM (SELECT id, amount FROM bench.orders) orders WHERE id = $1",
+    guarded_text="SELECT id, amount FROM (SELECT id, amount FROM bench.orders) o WHERE id = $1",
     source="bench",
     relations=(RelationAccess("bench", "bench", "orders", ("id", "amount")),),
 )
@@ -45,7 +53,9 @@ def audit(mode: str, scale: float) -> list[Figure]:
     """Events a second in both modes, each caller waiting for its record."""
     del mode
     count = max(2_000, int(EVENTS * scale))
-    return [
+    posted = asyncio.run(_posted_per_second(count))
+    title = "audit log, fast, records of known statements"
+    return [Figure("audit-posted", title, "events/s", posted, 20_000.0, at_least=True)] + [
         Figure(
             f"audit-{name}",
             f"audit log, {name}, {CONCURRENT} at a time",
@@ -71,6 +81,24 @@ async def _events_per_second(mode: Literal["fast", "strict"], count: int) -> flo
             start = time.perf_counter()
             for _ in range(count // CONCURRENT):
                 await asyncio.gather(*(log.intent(_INTENT) for _ in range(CONCURRENT)))
+            return count / (time.perf_counter() - start)
+        finally:
+            await log.close()
+
+
+async def _posted_per_second(count: int) -> float:
+    """As the express lane writes them: from a form, with the others of one turn of the loop."""
+    record = _INTENT.payload(0.0, clear_text)
+    record["time"] = Slot("%d")
+    form = Form(record)
+    with tempfile.TemporaryDirectory(prefix="sallyport-bench-audit-") as name:
+        log = await AuditLog.open(Path(name), "fast")
+        try:
+            start = time.perf_counter()
+            for turn in range(count // 8):
+                for _ in range(8):
+                    log.post(form.filled(turn), None)
+                await asyncio.sleep(0)
             return count / (time.perf_counter() - start)
         finally:
             await log.close()

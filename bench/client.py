@@ -14,6 +14,7 @@ from statistics import median
 from psycopg import pq
 
 from bench.measure import Sampler
+from proxy.wire.frontend import Bind, Execute, Parse, Query, Sync
 
 SAMPLES_MIN = 3
 READ_BYTES = 1024 * 1024
@@ -56,19 +57,23 @@ class Client:
         encoded = [value.encode() for value in values]
         return _checked(self.connection.exec_prepared(b"s", encoded))
 
-    def drain(self, sql: str) -> int:
-        """Send a query, read the answer without looking at it; returns the bytes."""
+    def drain(self, sql: str, *, is_binary: bool = False) -> int:
+        """Send a query, read the answer without looking at it; returns the bytes. `is_binary`: by
+        the extended protocol, with binary rows."""
         descriptor = self.connection.socket
-        body = sql.encode() + b"\0"
         os.set_blocking(descriptor, True)
-        os.write(descriptor, b"Q" + (len(body) + 4).to_bytes(4, "big") + body)
+        if is_binary:
+            steps = (Parse("", sql), Bind("", "", (), (), (1,)), Execute("", 0), Sync())
+            os.write(descriptor, b"".join(step.encode() for step in steps))
+        else:
+            os.write(descriptor, Query(sql).encode())
         buffer = bytearray(READ_BYTES)
         total = 0
         tail = b""
         # No value of the benchmark's data looks like the last message.
         while not tail.endswith(_READY):
             count = os.readv(descriptor, [buffer])
-            if count == 0 or (total == 0 and bytes(buffer[:1]) not in (b"T", b"H")):
+            if count == 0 or (total == 0 and bytes(buffer[:1]) not in (b"T", b"H", b"1")):
                 raise Broken(f"no rows: {bytes(buffer[:count])!r}")
             total += count
             tail = (tail + bytes(buffer[max(0, count - len(_READY)) : count]))[-len(_READY) :]

@@ -106,17 +106,22 @@ def _newcomer(side: Client) -> Sampler:
     return client.latency(work)
 
 
-def _streamed(sql: str) -> Callable[[Stage], AbstractContextManager[tuple[Sampler, Sampler]]]:
+def _streamed(
+    sql: str, *, is_binary: bool = False
+) -> Callable[[Stage], AbstractContextManager[tuple[Sampler, Sampler]]]:
     @contextmanager
     def opened(stage: Stage) -> Iterator[tuple[Sampler, Sampler]]:
         with client.pair(stage.gate("auditor"), stage.direct("auditor")) as (ours, peer):
             # RowDescription tells other OIDs, of the same length: the totals are equal.
-            our_bytes, peer_bytes = ours.drain(sql), peer.drain(sql)
+            our_bytes, peer_bytes = (
+                ours.drain(sql, is_binary=is_binary),
+                peer.drain(sql, is_binary=is_binary),
+            )
             if our_bytes != peer_bytes:
                 raise client.Broken(f"{our_bytes} bytes of ours are not the peer's {peer_bytes}")
             yield (
-                client.throughput(lambda: ours.drain(sql), 1e6),
-                client.throughput(lambda: peer.drain(sql), 1e6),
+                client.throughput(lambda: ours.drain(sql, is_binary=is_binary), 1e6),
+                client.throughput(lambda: peer.drain(sql, is_binary=is_binary), 1e6),
             )
 
     return opened
@@ -183,6 +188,15 @@ MEASURES: tuple[Measure[Stage], ...] = (
         "MB/s",
         Reach(Compared.RATIO_AT_LEAST, 0.95),
         _streamed(STREAM),
+        2.0,
+    ),
+    Measure(
+        "stream-binary",
+        "1 M rows, binary",
+        DIRECT,
+        "MB/s",
+        Reach(Compared.RATIO_AT_LEAST, 0.95),
+        _streamed(STREAM, is_binary=True),
         2.0,
     ),
     Measure(

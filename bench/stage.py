@@ -14,11 +14,15 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import jwt
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.x509.oid import NameOID
 
 from bench import company
 from proxy import server
@@ -36,6 +40,7 @@ POSTGRES_SETTINGS = {
 ISSUER = "https://bench.test"
 AUDIENCE = "sallyport"
 TOKEN_SECONDS = 24 * 3600
+CLIENTS_MAX = 12_000
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Stage:
     bouncer: pgbouncer.Peer | None
     bouncer_missing: str
     audit_directory: Path
+    start_seconds: float
+    gate_processes: tuple[int, ...]
     _key: Ed25519PrivateKey = field(repr=False)
 
     def token(self, role: str) -> str:
@@ -82,12 +89,13 @@ def _dsn(port: int, user: str, password: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`environment` is added to that of the gate's processes."""
+    """`environment` is added to that of the gate's processes. `has_tls`: clients may encrypt."""
 
     workers: int = 1
     audit_mode: str = "fast"
     needs_bouncer: bool = True
     environment: dict[str, str] = field(default_factory=dict)
+    has_tls: bool = False
 
 
 @contextmanager
@@ -101,14 +109,17 @@ def opened(options: Options) -> Iterator[Stage]:
         load(upstream)
         key = Ed25519PrivateKey.generate()
         configuration = _write_configuration(directory, upstream, key, options)
-        gate_port = stack.enter_context(_gate(configuration, options.environment))
+        started_at = time.perf_counter()
+        gate_port, processes = stack.enter_context(_gate(configuration, options.environment))
+        start_seconds = time.perf_counter() - started_at
         bouncer, missing = None, "not needed"
         if options.needs_bouncer:
             try:
                 bouncer = stack.enter_context(pgbouncer.running(upstream))
             except ServerUnavailable as unavailable:
                 missing = str(unavailable)
-        yield Stage(upstream, gate_port, bouncer, missing, directory / "audit", key)
+        audit = directory / "audit"
+        yield Stage(upstream, gate_port, bouncer, missing, audit, start_seconds, processes, key)
 
 
 def load(upstream: postgres.Server) -> None:
@@ -123,8 +134,11 @@ def load(upstream: postgres.Server) -> None:
 
 
 @contextmanager
-def _gate(configuration: Path, environment: dict[str, str]) -> Iterator[int]:
-    """The gate's port. Its parent only starts and stops it: no loop runs in between."""
+def _gate(
+    configuration: Path, environment: dict[str, str]
+) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """The gate's port, and its workers' process ids. Its parent only starts and stops it: no loop
+    runs in between."""
     before = dict(os.environ)
     with asyncio.Runner() as runner:
         gate = server.opened(configuration)
@@ -135,7 +149,7 @@ def _gate(configuration: Path, environment: dict[str, str]) -> Iterator[int]:
             os.environ.clear()
             os.environ.update(before)
         try:
-            yield running.port
+            yield running.port, tuple(worker.process_id for worker in running.workers)
         finally:
             runner.run(_left(gate))
 
@@ -154,7 +168,13 @@ def _write_configuration(
     (directory / "jwks.json").write_text(json.dumps({"keys": [public]}))
     issuer = {"issuer": ISSUER, "audience": AUDIENCE, "jwks": {"file": "jwks.json"}}
     content = {
-        "listen": {"port": 0, "workers": options.workers, "drain_seconds_max": 2},
+        "listen": {
+            "port": 0,
+            "workers": options.workers,
+            "drain_seconds_max": 2,
+            **(_certificate(directory) if options.has_tls else {}),
+        },
+        "limits": {"sessions_max": CLIENTS_MAX, "strangers_per_address_max": CLIENTS_MAX},
         "identity": {"issuers": [issuer]},
         "policies": ["policy.yaml"],
         "sources": [
@@ -174,3 +194,29 @@ def _write_configuration(
     path = directory / "sallyport.yaml"
     path.write_text(yaml.safe_dump(content))
     return path
+
+
+def _certificate(directory: Path) -> dict[str, object]:
+    """The listener's settings for a certificate made for this run."""
+    key = Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, None)
+    )
+    (directory / "server.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (directory / "server.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return {"tls": {"certificate": "server.pem", "key": "server.key"}}

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.figure import Figure
 from bench.measure import Compared, Result
 
 HEADINGS = ("measure", "unit", "ours", "peer", "", "ratio", "reach", "met", "spread")
@@ -53,11 +54,17 @@ def _figure(value: float) -> str:
     return f"{value:.1f}" if value >= 100 else f"{value:.3g}"
 
 
-def write_json(path: Path, results: Sequence[Result], settings: dict[str, object]) -> None:
+def write_json(
+    path: Path,
+    results: Sequence[Result],
+    settings: dict[str, object],
+    figures: Sequence[Figure] = (),
+) -> None:
     """Write everything, for comparing runs."""
     content = {
         "machine": machine(),
         "settings": settings,
         "results": [result.as_json() for result in results],
+        "figures": [figure.as_json() for figure in figures],
     }
     path.write_text(json.dumps(content, indent=2) + "\n")

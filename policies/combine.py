@@ -200,7 +200,8 @@ class _Builder:
         mask = self._applicable.mask_of(name, self._order)
         type_name = mask.type_name if mask else None
         listing = [grant for grant in self._active if name in grant.columns]
-        clear, masked = [], []
+        clear: list[Grant] = []
+        masked: list[Grant] = []
         for grant in listing:
             treatment = _treatment(self._applicable.table, grant, name)
             (clear if treatment is None else masked).append(grant)
