@@ -132,6 +132,8 @@ def attempt(tree: Path, steps: list[Step]) -> None:
         f"mount --bind {tree} {tree} && mount -o remount,bind,ro {tree} && "
         f"mount -t proc proc {tree}/proc && mount --bind /dev {tree}/dev && "
         f"mount -t tmpfs tmpfs {tree}/tmp && "
+        # As engines give it; Postgres keeps its shared memory there.
+        f"mount -t tmpfs -o mode=1777 tmpfs {tree}/dev/shm && "
         f"exec chroot {as_user} bash -euc {shlex.quote(trial)}"
     )
     run("unshare", "--mount", "--propagation", "private", "bash", "-euc", script)
