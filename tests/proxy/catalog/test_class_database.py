@@ -35,8 +35,8 @@ async def test_half_made_database_is_made_again(
     await superuser.execute(f"CREATE DATABASE new_{name}")
     oids = await ensure_class(cluster, catalog, template)
     assert oids.relations
-    left = await superuser.fetch("SELECT datname FROM pg_database WHERE datname ~ '^new_'")
-    assert left == []
+    left = "SELECT count(*) FROM pg_database WHERE datname = $1"
+    assert await superuser.fetchval(left, f"new_{name}") == 0
     await superuser.close()
 
 
