@@ -23,6 +23,7 @@ GROUPS = (
     figure.Group("start", crowd.start),
     figure.Group("idle", crowd.idle),
     figure.Group("busy", crowd.busy),
+    figure.Group("processor", crowd.processor),
 )
 OUTPUT = Path(__file__).with_name("latest.json")
 

@@ -6,12 +6,13 @@ This file must not know what the gate does: it speaks the protocol from one even
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import time
 from pathlib import Path
 from statistics import quantiles
 
-from bench import company, stage
+from bench import company, pgbench, stage
 from bench.client import Broken, Client
 from bench.figure import Figure
 from bench.stage import Options, Stage
@@ -31,6 +32,7 @@ IDLE_CLIENTS = 1_000
 BUSY_CLIENTS = (100, 1_000, 5_000)
 STATEMENTS_PER_SECOND = 200
 BUSY_SECONDS = 5.0
+PROCESSOR_SECONDS = 4.0
 ANSWER_SECONDS_MAX = 120.0
 OPENING_AT_ONCE = 20
 _READY = b"Z\0\0\0\5I"
@@ -170,3 +172,30 @@ async def _percentile(running: Stage, count: int) -> float:
     for caller in callers:
         caller.writer.transport.abort()
     return quantiles(times, n=100)[98] * 1000
+
+
+def processor(mode: str, scale: float) -> list[Figure]:
+    """Processor time that the gate's worker takes for a transaction of pgbench -S: a figure that
+    other work on the same machine distorts less than any time that is waited for."""
+    options = Options(audit_mode=mode, needs_bouncer=False)
+    seconds = max(2.0, PROCESSOR_SECONDS * scale)
+    found = []
+    with stage.opened(options) as running, pgbench.script() as path:
+        for protocol in ("simple", "extended", "prepared"):
+            sample = pgbench.transactions_per_second(running.gate, protocol, path)
+            sample(1.0)
+            before = _processor_seconds(running)
+            count = sample(seconds) * round(seconds)
+            each = (_processor_seconds(running) - before) / count
+            title = f"processor time a transaction, pgbench -S, {protocol}"
+            found.append(Figure(f"processor-{protocol}", title, "µs", each * 1e6))
+    return found
+
+
+def _processor_seconds(running: Stage) -> float:
+    """User and system time of the workers so far (proc(5), stat: utime, stime)."""
+    ticks = 0
+    for process in running.gate_processes:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
