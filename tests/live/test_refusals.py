@@ -173,6 +173,7 @@ async def test_a_refusal_is_recorded_with_its_text_once(gate: Gate, sql: str, te
     found = [
         one.text
         for one in records(gate.directory / "audit")
-        if one.phase == "refusal" and one.facts.get("actor", {}).get("session", {}).get("uid") == uid
+        if one.phase == "refusal"
+        and one.facts.get("actor", {}).get("session", {}).get("uid") == uid
     ]
     assert found == [text]
