@@ -244,6 +244,10 @@ def _is_plain(binder: Binder, message: tree.Node) -> bool:
             one.DESCRIPTOR.name in ("ColumnRef", "RowExpr", "SubLink", "TypeCast")
             for one in tree.walk(only)
         )
+    if only.HasField("type_cast"):
+        names = tree.names(only.type_cast.type_name.names)
+        is_built_in = len(names) == 1 or names[0] == "pg_catalog"
+        return is_built_in and CLASSIFICATION.type_oid(names[-1]) != 0
     if only.HasField("func_call"):
         result = CLASSIFICATION.only_result(tree.names(only.func_call.funcname)[-1])
         return CLASSIFICATION.element_type(result) != 0
