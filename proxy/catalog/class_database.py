@@ -95,7 +95,7 @@ async def prepare_template(cluster: ClusterAddress, database_name: str) -> str:
     admin = await cluster.connect()
     try:
         await admin.execute("SELECT pg_advisory_lock(hashtext('template'))")
-        if not await _exists(admin, name):
+        if not await database_exists(admin, name):
             await _drop_all(admin)
             building = f"new_{name}"
             await admin.execute(f"DROP DATABASE IF EXISTS {building}")
@@ -164,7 +164,7 @@ async def ensure_class(cluster: ClusterAddress, catalog: ClassCatalog, template:
     admin = await cluster.connect()
     try:
         await admin.execute("SELECT pg_advisory_lock(hashtext($1))", name)
-        if not await _exists(admin, name):
+        if not await database_exists(admin, name):
             await _build(cluster, admin, catalog, template)
     finally:
         await admin.close()
@@ -175,7 +175,8 @@ async def ensure_class(cluster: ClusterAddress, catalog: ClassCatalog, template:
         await connection.close()
 
 
-async def _exists(admin: asyncpg.Connection, name: str) -> bool:
+async def database_exists(admin: asyncpg.Connection, name: str) -> bool:
+    """Whether the cluster has a database of that name."""
     return bool(
         await admin.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name)
     )

@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
-from proxy.catalog.class_database import lock_down
+from proxy.catalog.class_database import database_exists, lock_down
 from proxy.catalog.definition import quote_identifier, quote_literal, type_definition
 from proxy.catalog.shadow import RunningCluster
 from proxy.catalog.virtual import CatalogError, ClassCatalog, TextRules
@@ -87,9 +87,13 @@ class MergeEngine:
         self._sources.clear()
 
     async def open(
-        self, catalog: ClassCatalog, pins: Mapping[str, str], principal: Hashable = None
+        self,
+        catalog: ClassCatalog,
+        sources: Collection[str],
+        pins: Mapping[str, str],
+        principal: Hashable = None,
     ) -> LoadingConnection:
-        """A connection for one statement of `principal`, who sees `catalog`.
+        """A connection for one statement over `sources`, of `principal`, who sees `catalog`.
 
         Raises UnsupportedFault when the sources' types cannot stand in one database, SourceFault,
         LimitFault 53300.
@@ -97,7 +101,7 @@ class MergeEngine:
         design = _Design(
             tuple(_type_statements(catalog)),
             # Where they differ the statement does not depend on it (`proxy/sql/exact.py`).
-            common_rules(catalog.text_rules.values()) or TextRules(),
+            common_rules(catalog.text_rules[source] for source in sources) or TextRules(),
         )
         async with self._making:
             source = self._sources.get(design.name)
@@ -122,10 +126,7 @@ class MergeEngine:
         admin = await self._cluster.connect()
         try:
             await admin.execute("SELECT pg_advisory_lock(hashtext($1))", name)
-            found = await admin.fetchval(
-                "SELECT count(*) FROM pg_database WHERE datname = $1", name
-            )
-            if not found:
+            if not await database_exists(admin, name):
                 await self._build(admin, design)
         finally:
             await admin.close()

@@ -11,7 +11,7 @@ else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,9 +28,13 @@ class Engine(Protocol):
     """What merges; see `engine.MergeEngine`."""
 
     async def open(
-        self, catalog: ClassCatalog, pins: Mapping[str, str], principal: Hashable = None
+        self,
+        catalog: ClassCatalog,
+        sources: Collection[str],
+        pins: Mapping[str, str],
+        principal: Hashable = None,
     ) -> LoadingConnection:
-        """A connection for one statement."""
+        """A connection for one statement over `sources`."""
         ...
 
 
@@ -52,14 +56,18 @@ class Merger:
         """
         if self.engine is None or runnable.catalog is None:
             raise UnsupportedFault("a statement over several sources is not supported")
-        pins = workspace.session.settings.pins()
-        target = await self.engine.open(runnable.catalog, pins, workspace.session.identity.subject)
+        by_source: dict[str, list[Load]] = {}
+        for load in runnable.loads:
+            by_source.setdefault(load.fragment.source, []).append(load)
+        target = await self.engine.open(
+            runnable.catalog,
+            by_source.keys(),
+            workspace.session.settings.pins(),
+            workspace.upstream.principal,
+        )
         try:
             work = _Work(workspace, target, arguments, self)
             work.loaded = {load.table: asyncio.Event() for load in runnable.loads}
-            by_source: dict[str, list[Load]] = {}
-            for load in runnable.loads:
-                by_source.setdefault(load.fragment.source, []).append(load)
             async with asyncio.TaskGroup() as group:
                 for source, loads in by_source.items():
                     group.create_task(work.run(source, loads))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
-from proxy.catalog.virtual import ClassCatalog, TextRules
+from proxy.catalog.virtual import TextRules
 from proxy.faults import LimitFault, SourceFault, UnsupportedFault
 from proxy.federation.engine import MergeEngine, merge_cluster
 from proxy.runtime.embedded import Cluster
 from tests.proxy.sources.live import NO_ARGUMENTS, fragment, rows_of, value_of
 from tests.proxy.sql.two_sources import catalog
+
+SOURCES = ("crm", "sales")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -32,7 +35,7 @@ async def engine(cluster: Cluster) -> AsyncIterator[MergeEngine]:
 
 
 async def test_types_of_the_sources_are_there(engine: MergeEngine) -> None:
-    connection = await engine.open(catalog(), {})
+    connection = await engine.open(catalog(), SOURCES, {})
     assert await value_of(connection, "SELECT 'low'::crm.grade < 'high'::crm.grade") == b"t"
     assert await value_of(connection, "SELECT current_database()") == b"analytics"
     await connection.release()
@@ -41,9 +44,9 @@ async def test_types_of_the_sources_are_there(engine: MergeEngine) -> None:
 async def test_equal_types_share_a_database_and_other_processes_find_it(
     engine: MergeEngine, cluster: Cluster
 ) -> None:
-    first = await engine.open(catalog(), {})
+    first = await engine.open(catalog(), SOURCES, {})
     second = MergeEngine(cluster, "analytics", statement_ms_max=5_000, connections_max=2)
-    other = await second.open(catalog(), {})
+    other = await second.open(catalog(), SOURCES, {})
     query = "SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = 'crm'"
     assert await value_of(first, query) == await value_of(other, query)
     await first.release()
@@ -52,7 +55,9 @@ async def test_equal_types_share_a_database_and_other_processes_find_it(
 
 
 async def test_settings_of_the_client_hold_there(engine: MergeEngine) -> None:
-    connection = await engine.open(catalog(), {"TimeZone": "Asia/Tokyo", "DateStyle": "German"})
+    connection = await engine.open(
+        catalog(), SOURCES, {"TimeZone": "Asia/Tokyo", "DateStyle": "German"}
+    )
     text = await value_of(connection, "SELECT '2026-01-01 00:00+00'::timestamptz::text")
     assert text == b"01.01.2026 09:00:00 JST"
     await connection.release()
@@ -74,7 +79,7 @@ REFUSED = [
 
 @pytest.mark.parametrize("sql", REFUSED)
 async def test_it_is_locked_down(engine: MergeEngine, sql: str) -> None:
-    connection = await engine.open(catalog(), {})
+    connection = await engine.open(catalog(), SOURCES, {})
     with pytest.raises(SourceFault) as caught:
         await rows_of(await connection.execute(fragment(sql), NO_ARGUMENTS))
     assert caught.value.sqlstate in ("42501", "25006", "0A000")
@@ -82,7 +87,7 @@ async def test_it_is_locked_down(engine: MergeEngine, sql: str) -> None:
 
 
 async def test_its_role_reaches_no_other_database(engine: MergeEngine, cluster: Cluster) -> None:
-    connection = await engine.open(catalog(), {})
+    connection = await engine.open(catalog(), SOURCES, {})
     role = (await value_of(connection, "SELECT session_user::text") or b"").decode()
     await connection.release()
     for database in ("postgres", "template1"):
@@ -93,7 +98,7 @@ async def test_its_role_reaches_no_other_database(engine: MergeEngine, cluster: 
 
 
 async def test_limits(engine: MergeEngine) -> None:
-    connection = await engine.open(catalog(), {})
+    connection = await engine.open(catalog(), SOURCES, {})
     numbers = "SELECT g FROM pg_catalog.generate_series(1, 3000000) g ORDER BY -g, g::text"
     with pytest.raises((SourceFault, LimitFault)) as caught:
         await rows_of(await connection.execute(fragment(numbers), NO_ARGUMENTS))
@@ -104,17 +109,26 @@ async def test_limits(engine: MergeEngine) -> None:
 async def test_a_locale_that_the_machine_lacks_is_told(engine: MergeEngine) -> None:
     rules = TextRules("xx_XX.UTF-8", "xx_XX.UTF-8")
     with pytest.raises(UnsupportedFault, match="lacks the locale"):
-        await engine.open(catalog(rules, rules), {})
+        await engine.open(catalog(rules, rules), SOURCES, {})
     # Where the sources differ it does not matter: such a statement needs no order of texts.
-    connection = await engine.open(catalog(rules, TextRules()), {})
+    connection = await engine.open(catalog(rules, TextRules()), SOURCES, {})
     await connection.release()
 
 
-async def test_types_defined_twice_are_refused(engine: MergeEngine) -> None:
-    from dataclasses import replace
+async def test_a_source_that_is_not_asked_has_no_say_in_the_order_of_texts(
+    engine: MergeEngine,
+) -> None:
+    """Two sources agree on an order that a third, visible as well, does not have: the two's holds."""
+    rules = TextRules("xx_XX.UTF-8", "xx_XX.UTF-8")
+    seen = catalog(rules, rules)
+    three = replace(seen, text_rules={**seen.text_rules, "archive": TextRules()})
+    with pytest.raises(UnsupportedFault, match="lacks the locale"):
+        await engine.open(three, SOURCES, {})
 
+
+async def test_types_defined_twice_are_refused(engine: MergeEngine) -> None:
     seen = catalog()
     [grade] = [one for one in seen.types["crm"].values() if one.kind == "e"]
     other = {**seen.types, "sales": {grade.oid: replace(grade, labels=("x",))}}
     with pytest.raises(UnsupportedFault, match="define a type differently"):
-        await engine.open(ClassCatalog("k", seen.relations, other), {})
+        await engine.open(replace(seen, types=other), SOURCES, {})
