@@ -11,7 +11,6 @@ expires idle connections and, when nothing else proves that the server lives, as
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING
 
@@ -266,11 +265,3 @@ def _reached(address: Address, dialled: Dialled) -> Address:
     if isinstance(peer, tuple) and len(peer) >= 2:
         return Address(str(peer[0]), int(peer[1]))
     return address
-
-
-def make_context(options: PostgresOptions) -> ssl.SSLContext | None:
-    """The TLS context that a source of these options uses, to check its files before the start.
-
-    Raises OSError or ssl.SSLError for unreadable TLS files.
-    """
-    return tls_context(options.tls)

@@ -35,7 +35,6 @@ from proxy.wire.type_oids import FIRST_OWN_OID
 
 # Each is a guard to build, print and verify, some 3 ms on the loop that serves everybody.
 FROM_ITEMS_MAX = 250
-FIRST_NORMAL_OID = 16_384  # PostgreSQL source, access/transam.h: lower OIDs are built in
 
 Decide = Callable[[RelationKey], RelationDecision]
 
@@ -151,7 +150,7 @@ def _rewrite(
 
 def _comparable(oids: Sequence[int]) -> tuple[int, ...]:
     """The shadow numbers types that are not built in otherwise than a source: 0 for those."""
-    return tuple(oid if oid < FIRST_NORMAL_OID else 0 for oid in oids)
+    return tuple(oid if oid < FIRST_OWN_OID else 0 for oid in oids)
 
 
 def _keys(bound: Bound) -> set[RelationKey]:

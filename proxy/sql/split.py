@@ -33,6 +33,7 @@ from proxy.catalog.virtual import Column, VisibleRelation
 from proxy.sql import tree
 from proxy.sql.safety import Safety
 from proxy.sql.scope import Bound, Item, ItemKind, RefKind, Select, Unit, columns_read
+from proxy.wire.type_oids import FIRST_OWN_OID
 from proxy.wire.types import BUILTIN_TYPES
 
 MERGE: Final = "merge"
@@ -40,9 +41,6 @@ MERGE: Final = "merge"
 
 MERGE_SCHEMA: Final = "pg_temp"
 """Where parts are loaded: temporary tables belong to one connection and end with it."""
-
-FIRST_NORMAL_OID: Final = 16_384
-"""PostgreSQL source, access/transam.h: lower OIDs are built in and the same everywhere."""
 
 _ALIAS: Final = "part"
 
@@ -206,7 +204,7 @@ def _wanted(
 
 def _is_built_in(column: Column) -> bool:
     """Whether both servers know the type by the same name, number and binary form."""
-    return column.type_oid < FIRST_NORMAL_OID and column.element_oid < FIRST_NORMAL_OID
+    return column.type_oid < FIRST_OWN_OID and column.element_oid < FIRST_OWN_OID
 
 
 # Conditions

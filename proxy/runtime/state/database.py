@@ -61,7 +61,7 @@ class StateDatabase:
         self.contact_at = clock()
 
     def __repr__(self) -> str:
-        return f"<StateDatabase contact {self._clock() - self.contact_at:.1f} s ago>"
+        return f"<StateDatabase contact {self.silence_seconds:.1f} s ago>"
 
     @property
     def silence_seconds(self) -> float:
