@@ -12,6 +12,7 @@ from proxy.extensions import schemas, trusted_extensions
 from proxy.limits import SessionLimits
 from proxy.runtime import config
 from proxy.runtime.credential import PasswordSource
+from proxy.setting_values import quoted
 from proxy.sources.pool import PoolLimits
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_dial import tls_context
@@ -41,6 +42,11 @@ def session_limits(configuration: config.Configuration) -> SessionLimits:
         outbound_bytes_max=limits.outbound_bytes_max,
         drain_seconds_max=configuration.listen.drain_seconds_max,
     )
+
+
+def session_defaults(configuration: config.Configuration) -> dict[str, str]:
+    """What sessions begin with where the operator chose it: settings by lower-case name."""
+    return {"search_path": ", ".join(quoted(name) for name in configuration.search_path)}
 
 
 def source_options(

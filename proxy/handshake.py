@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from proxy.cancel import CancelDesk
 from proxy.connection import ClientConnection
@@ -37,14 +37,15 @@ _FALSE = frozenset({"false", "off", "no", "0", "f", "n"})
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """What all handshakes of a worker share. `facts` are settings that the server tells of
-    itself."""
+    """What all handshakes of a worker share. `facts` are settings that the server tells of itself,
+    `defaults` those that the operator gave, by lower-case name."""
 
     judges: Judges
     recorder: Recorder
     desk: CancelDesk
     limits: SessionLimits
     facts: Mapping[str, str]
+    defaults: Mapping[str, str] = field(default_factory=dict)
     clock: Callable[[], float] = time.time
 
 
@@ -82,7 +83,7 @@ async def welcome(
         user=user,
         peer=connection.peer,
         limits=reception.limits,
-        settings=_settings(facts, settings),
+        settings=_settings(facts, reception.defaults, settings),
     )
     return Welcomed(session, negotiated.allows_long_cancel_key, proven.credential)
 
@@ -143,12 +144,16 @@ def _read_parameters(
         raise ConnectionFault("replication connections are not supported", sqlstate="0A000")
     settings = list(split_options(parameters.pop("options", "")))
     settings.extend(parameters.items())
-    _settings(reception.facts, settings)  # a bad value is told before a password is asked for
+    _settings(
+        reception.facts, reception.defaults, settings
+    )  # a bad value is told before a password is asked for
     return user, database, settings
 
 
-def _settings(facts: Mapping[str, str], wanted: list[tuple[str, str]]) -> Settings:
-    settings = Settings(facts)
+def _settings(
+    facts: Mapping[str, str], defaults: Mapping[str, str], wanted: list[tuple[str, str]]
+) -> Settings:
+    settings = Settings(facts, defaults)
     for name, value in wanted:
         try:
             settings.at_startup(name, value)

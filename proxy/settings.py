@@ -22,6 +22,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from proxy.faults import DeniedFault, Fault, LimitFault, NotFoundFault
 from proxy.setting_values import (
@@ -244,12 +245,16 @@ def _without(layer: Layer, key: str) -> Layer:
 class Settings:
     """All settings of one session.
 
-    `defaults` override those of `SETTINGS` (server_version, session_authorization, startup
-    values); a name absent from `SETTINGS` is added as fixed. RESET returns to these.
+    `facts` are what the server tells of itself (server_version, session_authorization): fixed.
+    `defaults` are the operator's own, by lower-case name and in canonical form, as ALTER DATABASE
+    … SET would have them. RESET returns to these, or to what the startup packet said instead.
     """
 
-    def __init__(self, facts: Mapping[str, str]) -> None:
+    def __init__(
+        self, facts: Mapping[str, str], defaults: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._defaults: dict[str, str] = {key: row.default for key, row in SETTINGS.items()}
+        self._defaults.update(defaults)
         self._facts = {name.lower(): name for name in facts}
         for name, value in facts.items():
             self._defaults[name.lower()] = value

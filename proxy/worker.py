@@ -146,6 +146,7 @@ async def opened(
             desk=desk,
             limits=assembly.session_limits(configuration),
             facts=shadow.facts,
+            defaults=assembly.session_defaults(configuration),
         )
         listener = _listener(configuration, upkeep, shadow, merger, reception, admitted, watch)
         listen = configuration.listen

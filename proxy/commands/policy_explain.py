@@ -23,7 +23,7 @@ from policies.identity import Identity
 from policies.load import load as load_policy
 from policies.model import RelationKey
 from policies.record import Explanation, explain
-from proxy.assembly import session_limits
+from proxy.assembly import session_defaults, session_limits
 from proxy.catalog.shadow import Shadow, shadow_cluster
 from proxy.catalog.virtual import CatalogError, SourceCatalog
 from proxy.commands.live import look_at_sources
@@ -144,7 +144,10 @@ async def _decide(
                 user=who.subject,
                 peer="policy explain",
                 limits=session_limits(configuration),
-                settings=Settings({**shadow.facts, "session_authorization": who.subject}),
+                settings=Settings(
+                    {**shadow.facts, "session_authorization": who.subject},
+                    session_defaults(configuration),
+                ),
             )
             decider = PolicyDecider(lambda: estate, shadow, server_version=shadow.server_version)
             try:

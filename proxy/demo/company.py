@@ -23,6 +23,7 @@ from policies.secret import Secret
 
 DATABASE: Final = "company"
 BUILDING_DATABASE: Final = "company_building"
+SCHEMAS: Final = ("public", "sales", "support", "docs", "web", "hr", "org")
 OWNER_ROLE: Final = "company_owner"
 GATE_ROLE: Final = "sallyport_gate"
 

@@ -61,6 +61,8 @@ def configuration_text(
                 "tls": {"mode": "disable"},  # a Unix socket in a private folder
             }
         ],
+        # So that `\d` shows the tables at once, as where a database's owner has set its path.
+        "search_path": list(company.SCHEMAS),
         # The demonstration's log is for looking at, not for a court: 50 ms may be lost with power.
         "audit": {"directory": str(state.audit), "mode": "fast"},
         "shadow": {"directory": str(state.shadow)},

@@ -17,6 +17,9 @@ from typing import Literal
 from proxy.runtime.config_services import Mcp, Metrics
 from proxy.runtime.config_setting import setting
 
+IDENTIFIER_BYTES_MAX = 63
+"""PostgreSQL documentation, "Identifiers and Key Words"."""
+
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
 ]
@@ -408,6 +411,11 @@ class Configuration:
     )
     mask_keys: tuple[MaskKey, ...] = setting("keys of masks", default=(), maximum=64)
     listen: Listen = setting("where clients connect", default=Listen())
+    search_path: tuple[str, ...] = setting(
+        "schemas that names without one mean, in order, until a session sets others",
+        default=("$user", "public"),
+        maximum=64,
+    )
     limits: Limits = setting("limits", default=Limits())
     shadow: Shadow = setting("catalog server", default=Shadow())
     state: State | None = setting(
@@ -419,6 +427,13 @@ class Configuration:
     mcp: Mcp | None = setting("Model Context Protocol server", default=None)
     file: Path = dataclasses.field(default=Path())
     version: str = ""
+
+    def check(self) -> str | None:
+        """What is wrong with the whole, if anything."""
+        for name in self.search_path:
+            if not 1 <= len(name.encode()) <= IDENTIFIER_BYTES_MAX:
+                return f"a name of `search_path` has 1 to {IDENTIFIER_BYTES_MAX} bytes: {name!r}"
+        return None
 
 
 def _exactly_one(**ways: object) -> str | None:

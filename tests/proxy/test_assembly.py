@@ -9,6 +9,7 @@ import pytest
 
 from proxy import assembly
 from proxy.runtime import config
+from proxy.settings import Settings
 from proxy.sources.postgres_options import Address, Pooling, TlsMode
 
 SOURCE = config.Source(name="main", kind="postgres", hosts=("db",), database="d", user="u")
@@ -52,3 +53,19 @@ def test_everything_of_a_source_arrives() -> None:
     assert (options.pool.connections_max, options.pool.waiters_max) == (3, 4)
     assert options.pool.wait_ms_max == 5
     assert (options.connect_seconds_max, options.statement_timeout_ms) == (1.5, 2500)
+
+
+def test_the_search_path_of_new_sessions() -> None:
+    def begun(*names: str) -> Settings:
+        configuration = config.Configuration(
+            identity=config.Identity(issuers=()),
+            policies=(),
+            sources=(SOURCE,),
+            audit=config.Audit(directory=Path("a")),
+            search_path=names,
+        )
+        return Settings({}, assembly.session_defaults(configuration))
+
+    assert begun("$user", "public").show("search_path") == ("search_path", '"$user", public')
+    assert begun("Sales, old", "hr").search_path() == ("Sales, old", "hr")
+    assert begun().search_path() == ()

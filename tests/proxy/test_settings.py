@@ -185,3 +185,14 @@ def test_reset_all_spares_the_running_transaction(settings: Settings) -> None:
 
     assert settings.get("transaction_isolation") == "serializable"
     assert settings.get("timezone") == "UTC"
+
+
+def test_defaults_of_the_operator_come_before_the_startup_packet() -> None:
+    settings = Settings({}, {"search_path": '"$user", shop'})
+    assert settings.search_path() == ("shop",)
+    settings.set("search_path", "other", is_local=False)
+    settings.reset("search_path")
+    assert settings.search_path() == ("shop",)
+    settings.at_startup("search_path", "mine, yours")
+    settings.reset_all()
+    assert settings.search_path() == ("mine", "yours")

@@ -105,6 +105,7 @@ def test_three_people_see_three_different_things(demonstration: Demonstration) -
         ("dave", "select count(*) from hr.employees where salary % 10000 <> 0", [(0,)]),
         ("bob", "select count(*) from support.ticket_messages where is_internal and body ~ 'recall'",
          None),
+        ("dave", "select to_regclass('customers') = 'sales.customers'::regclass", [(True,)]),
     ],
 )  # fmt: skip
 def test_rows_columns_and_masks(

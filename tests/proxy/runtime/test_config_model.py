@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from proxy.runtime.config_model import Configuration, Jwks, Password, SourceTls
+from proxy.runtime.config_model import Audit, Configuration, Identity, Jwks, Password, SourceTls
 from proxy.runtime.config_schema import REQUIRED, Row, document
 
 ROWS = document()
@@ -78,3 +80,18 @@ def test_the_sections_are_those_of_the_root() -> None:
     assert {row.key for row in ROWS if "." not in row.key} == {
         name for name in Configuration.__dataclass_fields__ if name not in ("file", "version")
     }
+
+
+def test_names_of_the_search_path() -> None:
+    root: dict[str, Any] = {
+        "identity": Identity(issuers=()),
+        "policies": (),
+        "sources": (),
+        "audit": Audit(Path()),
+    }
+    assert Configuration(**root).check() is None
+    assert Configuration(**root, search_path=("é" * 31, "$user")).check() is None
+    for name in ("", "é" * 32):
+        refusal = Configuration(**root, search_path=("public", name)).check()
+        assert refusal is not None
+        assert "1 to 63 bytes" in refusal
