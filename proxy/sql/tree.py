@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 from postgast import pg_query_pb2 as pb
 
 from proxy.faults import Fault, InternalFault, LimitFault, SyntaxFault
+from proxy.sql import nesting
 
 type_node = pb.Node
 Node = Any  # a protobuf message of pg_query; generated classes carry no useful static types
@@ -30,6 +31,7 @@ TREE_DEPTH_MAX = 100
 STATEMENT_BYTES_MAX = (
     1024 * 1024
 )  # the C parser's memory is a multiple of the text; agents send kilobytes
+UNCOUNTED_BYTES_MAX = 8 * 1024  # half as many levels of nesting, at most, which no stack minds
 
 
 def kind(node: Node) -> str:
@@ -57,15 +59,32 @@ def parse_tree(text: str) -> Node:
     if len(encoded) > STATEMENT_BYTES_MAX:
         raise LimitFault(f"statement exceeds {STATEMENT_BYTES_MAX} bytes", sqlstate="54000")
     try:
+        if len(encoded) > UNCOUNTED_BYTES_MAX:
+            _demand_shallow(text)
         return postgast.parse(text)
     except postgast.PgQueryError as error:
         raise _syntax_fault(error, encoded) from None
     except DecodeError:
+        raise _too_deep() from None
+
+
+def _demand_shallow(text: str) -> None:
+    """Raises LimitFault for a text whose tree might overflow the stack of the parser's library."""
+    tokens = postgast.scan(text).tokens
+    if len(tokens) > nesting.TOKENS_MAX:
         raise LimitFault(
             "statement too complex",
             sqlstate="54001",
-            hint="The statement is nested too deeply.",
-        ) from None
+            hint=f"It has more than {nesting.TOKENS_MAX} words; pass long lists as one array.",
+        )
+    if nesting.is_too_deep(token.token for token in tokens):
+        raise _too_deep()
+
+
+def _too_deep() -> LimitFault:
+    return LimitFault(
+        "statement too complex", sqlstate="54001", hint="The statement is nested too deeply."
+    )
 
 
 def _syntax_fault(error: Any, encoded: bytes) -> Fault:

@@ -49,6 +49,9 @@ STATEMENTS: dict[str, Callable[[], str]] = {
     "stars": lambda: "SELECT " + ", ".join("*" * 1_000) + " FROM orders, orders b WHERE 1 / b.id = 1",
     "conditions": lambda: "SELECT 1 FROM orders WHERE " + " OR ".join(["1 / id = 1"] * 5_000),
     "arms": lambda: " UNION ALL ".join(["SELECT id FROM orders"] * 3_000),
+    "left recursion": lambda: "SELECT 1" + "+1" * 60_000,
+    "left recursion of joins": lambda: "SELECT 1 FROM orders" + " CROSS JOIN orders" * 55_000,
+    "left recursion of tests": lambda: "SELECT 1" + " IS NULL" * 100_000,
     "values": lambda: "VALUES " + ", ".join(f"({n}, 'x')" for n in range(40_000)),
 }  # fmt: skip
 
