@@ -18,12 +18,14 @@ from dataclasses import dataclass
 
 from postgast import pg_query_pb2 as pb
 
+from policies.claims import ClaimType
 from policies.model import RelationDecision, RelationKey
 from proxy.faults import InternalFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.claim import ClaimSlot
 from proxy.sql.fence import Fences, LevelFence
 from proxy.sql.grouping import add_dependent_columns
+from proxy.sql.guard_query import ClaimPlace, GuardShape, guard_query
 from proxy.sql.scope import (
     Bound,
     Entry,
@@ -173,81 +175,21 @@ class _Guarding:
         base = item.relation.relation
         is_fenced = id(item) in self.fences.relations
         restless = restless_columns(base.columns) if is_fenced else frozenset()
-        query = self._guard_query(item, decision, restless, is_only=is_only)
-        if is_fenced:
-            query.limit_offset.CopyFrom(tree.integer(0))
-            query.limit_option = pb.LIMIT_OPTION_COUNT
+        shape = GuardShape(base.schema, base.name, is_only, is_fenced, restless)
+        query = guard_query(shape, decision, self._claim, is_shared=self.claim_literals is None)
         column_names = tree.names(relation.alias.colnames) if relation.HasField("alias") else ()
-        replacement = tree.subselect(query, item.name, column_names)
-        item.node.Clear()
-        item.node.CopyFrom(replacement)
+        tree.become_subselect(item.node, query, item.name, column_names)
         self.guards.append(
             GuardedRelation(base.key, decision, read, is_only, base.is_stored, restless)
         )
 
-    def _guard_query(
-        self, item: Item, decision: RelationDecision, restless: frozenset[str], *, is_only: bool
-    ) -> tree.Node:
-        assert item.relation is not None
-        query = tree.select()
-        for column in decision.columns:
-            if column.expression is None and column.name in restless:
-                value = without_statistics(tree.column(column.name))
-                query.target_list.append(tree.target(value, column.name))
-            elif column.expression is None:
-                query.target_list.append(tree.target(tree.column(column.name)))
-            else:
-                mask = self._expression(column.expression, decision)
-                query.target_list.append(tree.target(mask, column.name))
-        base = item.relation.relation
-        query.from_clause.append(
-            pb.Node(
-                range_var=pb.RangeVar(
-                    schemaname=base.schema, relname=base.name, inh=not is_only, relpersistence="p"
-                )
-            )
-        )
-        if decision.row_filter != "true":
-            condition = self._expression(decision.row_filter, decision)
-            parts = [_kept_at_the_scan(part) for part in tree.conjuncts(condition)]
-            query.where_clause.CopyFrom(tree.conjunction(parts))
-        return query
-
-    def _expression(self, text: str, decision: RelationDecision) -> tree.Node:
-        node = tree.copy(policy_expression(text))
-        for call in claim_calls(node):
-            name = claim_name(call.func_call)
-            value = self._claim(name, decision)
-            call.Clear()
-            call.CopyFrom(value)
-        return node
-
-    def _claim(self, name: str, decision: RelationDecision) -> tree.Node:
-        claim_type = decision.claim_types.get(name)
-        if claim_type is None:
-            raise InternalFault("a policy expression uses a claim that its decision does not list")
-        if self.claim_literals is not None:
-            if name not in self.slots:
-                self.slots[name] = ClaimSlot(name, claim_type.name, claim_type.oid)
-            text = self.claim_literals[name]
-            literal = tree.null() if text is None else tree.constant(text)
-            return tree.cast(literal, claim_type.name)
+    def _claim(self, name: str, claim_type: ClaimType) -> ClaimPlace:
+        """Where a claim's value comes from; its first use gives it its place."""
         if name not in self.slots:
             self.slots[name] = ClaimSlot(name, claim_type.name, claim_type.oid)
-        number = self.parameter_count + 1 + list(self.slots).index(name)
-        return tree.cast(tree.parameter(number), claim_type.name)
-
-
-def _kept_at_the_scan(part: tree.Node) -> tree.Node:
-    """`x IN (SELECT …)` as `(x IN (SELECT …)) IS TRUE`: the same rows, and no join made of it.
-
-    As a semi-join the filter takes part in the ordering of joins, and `ORDER BY key LIMIT 10` over
-    an index becomes a sort of everything; kept at the scan it is a hashed lookup per row, the plan
-    that native row-level security gets.
-    """
-    if not any(message.DESCRIPTOR.name == "SubLink" for message in tree.walk(part)):
-        return part
-    return pb.Node(boolean_test=pb.BooleanTest(arg=part, booltesttype=pb.IS_TRUE))
+        if self.claim_literals is not None:
+            return self.claim_literals[name]
+        return self.parameter_count + 1 + list(self.slots).index(name)
 
 
 class _Core:
@@ -337,10 +279,10 @@ class _Core:
         """Move the inside units and conditions into the core; label what is left as it was."""
         node = self.select.node
         core = tree.select()
-        core.from_clause.extend(unit.node for unit in self.plan.inside)
+        tree.put_all(core.from_clause, (unit.node for unit in self.plan.inside))
         condition = tree.conjunction(self.plan.inside_conditions)
         if condition is not None:
-            core.where_clause.CopyFrom(condition)
+            tree.put(core.where_clause, condition)
         core.target_list.extend(tree.target(source, name) for name, source in self.exports.values())
         core.limit_offset.CopyFrom(tree.integer(0))
         core.limit_option = pb.LIMIT_OPTION_COUNT
@@ -349,12 +291,12 @@ class _Core:
         above = tree.conjunction([tree.copy(part) for part in self.plan.outside_conditions])
         targets = self._targets()
         del node.from_clause[:]
-        node.from_clause.extend(remaining)
+        tree.put_all(node.from_clause, remaining)
         node.ClearField("where_clause")
         if above is not None:
-            node.where_clause.CopyFrom(above)
+            tree.put(node.where_clause, above)
         del node.target_list[:]
-        node.target_list.extend(targets)
+        tree.put_all(node.target_list, targets)
 
     def _targets(self) -> list[tree.Node]:
         targets: list[tree.Node] = []
@@ -444,49 +386,3 @@ def _unused_prefix(node: tree.Node) -> str:
     while f"sp{number}_".encode() in text:
         number += 1
     return f"sp{number}_"
-
-
-# Policy expressions: parsed once, copied for use
-
-_expressions: dict[str, tree.Node] = {}
-_EXPRESSIONS_MAX = 10_000  # filters and masks of all policies in force; each is a few kilobytes
-
-
-def policy_expression(text: str) -> tree.Node:
-    """The parsed form of a policy's filter or mask (shared: copy before changing)."""
-    known = _expressions.get(text)
-    if known is None:
-        if len(_expressions) >= _EXPRESSIONS_MAX:
-            _expressions.clear()
-        known = _expressions[text] = tree.expression(text)
-    return known
-
-
-def claim_calls(node: tree.Node) -> list[tree.Node]:
-    """Every `Node` below (or at) `node` that is a call of `claim(…)`."""
-    found: list[tree.Node] = []
-    stack = [node]
-    while stack:
-        message = stack.pop()
-        if message.DESCRIPTOR.name == "Node":
-            if message.HasField("func_call") and tree.names(message.func_call.funcname) == (
-                "claim",
-            ):
-                found.append(message)
-                continue
-            field = message.WhichOneof("node")
-            if field is not None:
-                stack.append(getattr(message, field))
-            continue
-        for field, value in message.ListFields():
-            if field.message_type is not None:
-                stack.extend(value if field.is_repeated else (value,))
-    return found
-
-
-def claim_name(call: tree.Node) -> str:
-    """The claim that a `claim('x')` call names. Raises InternalFault for anything else."""
-    if len(call.args) != 1 or not call.args[0].a_const.HasField("sval"):
-        raise InternalFault("a policy expression calls claim() without one literal name")
-    name: str = call.args[0].a_const.sval.sval
-    return name

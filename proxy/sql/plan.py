@@ -85,7 +85,9 @@ def copy_fragment(verified: Verified, source: str, copy: CopyOptions) -> Fragmen
     rewritten = verified.rewritten
     if rewritten.parameter_count or (rewritten.claim_slots and rewritten.claim_literals is None):
         raise InternalFault("COPY was guarded with parameters")
-    statement = pb.CopyStmt(query=tree.wrap(rewritten.node), options=list(copy.options))
+    # Of the text that was verified, not of the tree that was printed.
+    verified_query = tree.parse_tree(rewritten.sql).stmts[0].stmt
+    statement = pb.CopyStmt(query=verified_query, options=list(copy.options))
     text = tree.print_tree(statement)
     again = tree.parse_tree(text).stmts
     if len(again) != 1 or not tree.same_tree(tree.inner(again[0].stmt), statement):

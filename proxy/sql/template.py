@@ -82,7 +82,9 @@ class _Lifting:
                     continue
                 below = _is_condition(name, field.name, is_condition=is_condition)
                 for child in value if field.is_repeated else (value,):
-                    stack.append((child, below))
+                    held = tree.held(child)
+                    if held is not None:
+                        stack.append((held, below))
         for expression in sorted(candidates, key=lambda found: found.location):
             self._lift(expression)
         return True
@@ -113,11 +115,11 @@ class _Lifting:
         self.oids.append(oid)
         self.values.append(text.encode("utf-8"))
         node.Clear()
-        node.CopyFrom(tree.parameter(len(self.values)))
+        node.param_ref.number = len(self.values)
 
 
 # Messages through which a condition stays a condition: what they hold is compared and no more.
-_TRANSPARENT = frozenset({"Node", "BoolExpr", "A_Expr", "SubLink"})
+_TRANSPARENT = frozenset({"BoolExpr", "A_Expr", "SubLink"})
 
 
 def _is_condition(name: str, field: str, *, is_condition: bool) -> bool:

@@ -7,7 +7,9 @@ demanded of the text that a source would run (I2):
 1. It parses to exactly one SELECT, and to the very tree that was printed.
 2. A relation with a schema name stands only in a subquery that equals, node for node, the guard
    composed here from the decision's own texts; each expected guard occurs as often as expected, no
-   more, no less.
+   more, no less. Most of a statement is guards, and comparing trees is slow, so first their texts
+   are compared: where the parser found the first output of a subquery, stands the guard's own text,
+   and parentheses around it. Equal texts make equal trees. Otherwise the trees are compared.
 3. A relation without a schema name is a WITH name in force at that place.
 4. Outside guards: every function and operator is allowed, functions are qualified, no parameter is
    numbered beyond the client's own (so no claim can be read), and no node kind occurs that runs,
@@ -71,12 +73,15 @@ def verify(rewritten: Rewritten) -> Verified:
         ) from None
     if len(statements) != 1 or not statements[0].stmt.HasField("select_stmt"):
         raise InternalFault("the printed statement is not one query")
-    again = tree.strip_locations(statements[0].stmt.select_stmt)
-    if again != tree.strip_locations(rewritten.node):
-        raise InternalFault("the printed statement reads back as another one")
+    again = statements[0].stmt.select_stmt
     walk = _Walk(rewritten)
     walk.visit(again, frozenset())
     walk.finish()
+    # What the guards of the text hold has been compared; here they stand for themselves.
+    printed = tree.copy(rewritten.node)
+    _shorten_guards(printed)
+    if tree.strip_locations(again) != tree.strip_locations(printed):
+        raise InternalFault("the printed statement reads back as another one")
     is_stored = all(guarded.is_stored for guarded in rewritten.guards)
     return Verified(rewritten, leaves_nothing=is_stored and walk.is_built_in)
 
@@ -85,14 +90,14 @@ class _Walk:
     def __init__(self, rewritten: Rewritten) -> None:
         self.parameter_count = rewritten.parameter_count
         self.is_built_in = True
+        self.text = rewritten.sql.encode()
         self.expected: Counter[bytes] = Counter()
-        self.variants: dict[bytes, bytes] = {}
+        self.forms: dict[tuple[str, str], list[_Form]] = {}
         slots = {slot.name: number for number, slot in enumerate(rewritten.claim_slots, 1)}
         for guarded in rewritten.guards:
-            plain, fenced = _expected_guard(guarded, rewritten, slots)
-            self.expected[plain] += 1
-            self.variants[plain] = plain
-            self.variants[fenced] = plain
+            forms = _expected_forms(guarded, rewritten, slots)
+            self.expected[forms[0].plain] += 1
+            self.forms.setdefault((guarded.key.schema, guarded.key.name), []).extend(forms)
 
     def visit(self, message: tree.Node, with_names: frozenset[str]) -> None:
         name = message.DESCRIPTOR.name
@@ -121,15 +126,27 @@ class _Walk:
             raise InternalFault("a guard is missing")
 
     def _is_guard(self, message: tree.Node) -> bool:
-        if len(message.from_clause) != 1 or not message.from_clause[0].HasField("range_var"):
+        if not _reads_one_relation(message):
             return False
-        if not message.from_clause[0].range_var.schemaname:
-            return False
-        plain = self.variants.get(message.SerializeToString(deterministic=True))
+        plain = self._recognised(message)
         if plain is None or self.expected[plain] <= 0:
             raise InternalFault("a guard differs from what policy decided")
         self.expected[plain] -= 1
+        _shorten(message)
         return True
+
+    def _recognised(self, message: tree.Node) -> bytes | None:
+        """Which expected guard this subquery is."""
+        relation = message.from_clause[0].range_var
+        forms = self.forms.get((relation.schemaname, relation.relname), ())
+        if message.target_list:
+            location = message.target_list[0].res_target.location
+            for form in forms:
+                begin = location - form.first_output
+                if form.text and begin >= 0 and self.text.startswith(form.text, begin):
+                    return form.plain
+        node = _without_positions(message)
+        return next((form.plain for form in forms if form.node == node), None)
 
     def _visit_with(self, message: tree.Node, with_names: frozenset[str]) -> frozenset[str]:
         if not message.HasField("with_clause"):
@@ -178,53 +195,118 @@ class _Walk:
         self.is_built_in &= operator.schema == BUILT_IN_SCHEMA
 
 
-_guards: dict[object, tuple[bytes, bytes]] = {}
-_GUARDS_MAX = 4_096  # composed guards kept; one is some kilobytes
+def _reads_one_relation(message: tree.Node) -> bool:
+    """Whether a SelectStmt is what only a guard may be: `SELECT … FROM schema.relation …`."""
+    if len(message.from_clause) != 1 or not message.from_clause[0].HasField("range_var"):
+        return False
+    return bool(message.from_clause[0].range_var.schemaname)
 
 
-def _expected_guard(
+def _shorten(message: tree.Node) -> None:
+    """Leave of a guard what it reads and no more."""
+    relation = message.from_clause[0].range_var
+    schema, name = relation.schemaname, relation.relname
+    message.Clear()
+    relation = message.from_clause.add().range_var
+    relation.schemaname, relation.relname = schema, name
+
+
+def _shorten_guards(node: tree.Node) -> None:
+    stack = [node]
+    while stack:
+        message = stack.pop()
+        if message.DESCRIPTOR.name == "SelectStmt" and _reads_one_relation(message):
+            _shorten(message)
+        else:
+            stack.extend(tree.children(message))
+
+
+def _without_positions(message: tree.Node) -> bytes:
+    bare: bytes = tree.strip_locations(tree.copy(message)).SerializeToString(deterministic=True)
+    return bare
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """One form of an expected guard. `plain`: the tree without its own fence, by which it counts;
+    `node`: the tree; both as bytes.
+
+    `text`: how it is printed, in parentheses, and `first_output`: how many bytes of that stand
+    before the first output. Empty where printing it alone does not read back as it.
+    """
+
+    plain: bytes
+    node: bytes
+    text: bytes = b""
+    first_output: int = 0
+
+
+_Forms = tuple[_Form, _Form]
+# The decision is kept, so that its id() stays its own.
+_forms: dict[object, tuple[object, _Forms]] = {}
+_FORMS_MAX = 4_096  # composed guards kept; one is some kilobytes
+
+
+def _expected_forms(
     guarded: GuardedRelation, rewritten: Rewritten, slots: dict[str, int]
-) -> tuple[bytes, bytes]:
-    """The guard as the decision's texts compose it, plain and with its own fence, as bytes."""
+) -> _Forms:
+    """The guard as the decision's texts compose it, plain and with its own fence."""
     decision = guarded.decision
-    numbers = tuple(
-        (name, kind.name, slots.get(name)) for name, kind in decision.claim_types.items()
-    )
+    if rewritten.claim_literals is not None:  # values differ by identity: never shared
+        return _compose_forms(guarded, rewritten, slots)
     key = (
+        id(decision),
         guarded.key,
         guarded.is_only,
         guarded.restless,
-        decision.columns,
-        decision.row_filter,
-        numbers,
+        tuple(slots.get(name) for name in decision.claim_types),
         rewritten.parameter_count,
     )
-    if rewritten.claim_literals is not None:  # values differ by identity: never shared
-        return _compose_guard(guarded, rewritten, slots)
-    pair = _guards.get(key)
-    if pair is None:
-        if len(_guards) >= _GUARDS_MAX:
-            _guards.clear()
-        pair = _guards[key] = _compose_guard(guarded, rewritten, slots)
-    return pair
+    known = _forms.get(key)
+    if known is None or known[0] is not decision:
+        if len(_forms) >= _FORMS_MAX:
+            _forms.clear()
+        known = _forms[key] = (decision, _compose_forms(guarded, rewritten, slots))
+    return known[1]
+
+
+def _compose_forms(guarded: GuardedRelation, rewritten: Rewritten, slots: dict[str, int]) -> _Forms:
+    plain = _compose_guard(guarded, rewritten, slots, frozenset(), "")
+    fenced = _compose_guard(guarded, rewritten, slots, guarded.restless, " OFFSET 0")
+    name = _without_positions(plain)
+    return _form(name, plain), _form(name, fenced)
+
+
+def _form(plain: bytes, statement: tree.Node) -> _Form:
+    node = _without_positions(statement)
+    try:
+        text = tree.print_tree(statement)
+        again = tree.parse_tree(text).stmts[0].stmt.select_stmt
+    except Fault:
+        return _Form(plain, node)
+    if _without_positions(again) != node or not again.target_list:
+        return _Form(plain, node)
+    first_output = again.target_list[0].res_target.location + len("(")
+    return _Form(plain, node, f"({text})".encode(), first_output)
 
 
 def _compose_guard(
-    guarded: GuardedRelation, rewritten: Rewritten, slots: dict[str, int]
-) -> tuple[bytes, bytes]:
+    guarded: GuardedRelation,
+    rewritten: Rewritten,
+    slots: dict[str, int],
+    restless: frozenset[str],
+    suffix: str,
+) -> tree.Node:
     decision = guarded.decision
     only = "ONLY " if guarded.is_only else ""
     relation = f"{_quoted(guarded.key.schema)}.{_quoted(guarded.key.name)}"
     where = "" if decision.row_filter == "true" else f" WHERE {decision.row_filter}"
-    pair = []
-    for restless, suffix in ((frozenset[str](), ""), (guarded.restless, " OFFSET 0")):
-        columns = ", ".join(_shown(column, restless) for column in decision.columns)
-        text = f"SELECT {columns} FROM {only}{relation}{where}{suffix}"
-        statement = tree.parse_tree(text).stmts[0].stmt.select_stmt
-        _substitute_claims(statement, decision.claim_types, rewritten, slots)
-        _hold_lookups(statement)
-        pair.append(tree.strip_locations(statement).SerializeToString(deterministic=True))
-    return pair[0], pair[1]
+    columns = ", ".join(_shown(column, restless) for column in decision.columns)
+    text = f"SELECT {columns} FROM {only}{relation}{where}{suffix}"
+    statement = tree.parse_tree(text).stmts[0].stmt.select_stmt
+    _substitute_claims(statement, decision.claim_types, rewritten, slots)
+    _hold_lookups(statement)
+    return statement
 
 
 def _shown(column: ColumnDecision, restless: frozenset[str]) -> str:

@@ -301,41 +301,49 @@ STATISTICS = (
     ),
 )
 GUARD = _in(
-    "guard.py",
+    "guard_query.py",
     (
         "no row filter",
-        'if decision.row_filter != "true":\n            condition',
-        "if False:\n            condition",
+        'if decision.row_filter != "true":\n        condition',
+        "if False:\n        condition",
+    ),
+    ("no masks", "if column.expression is not None:", "if False:"),
+    ("no fence of its own", "    if shape.is_fenced:\n", "    if False:\n"),
+    (
+        "ONLY is forgotten",
+        'relation.inh, relation.relpersistence = not shape.is_only, "p"',
+        'relation.inh, relation.relpersistence = True, "p"',
     ),
     (
-        "no masks",
-        "if column.expression is None:\n                query.target_list",
-        "if True:\n                query.target_list",
+        "a guard is remembered with another person's values",
+        "if not is_shared:",
+        "if False:",
     ),
+    (
+        "a remembered guard keeps its first numbers",
+        "found = known.queries.get(places)",
+        "found = next(iter(known.queries.values()))",
+    ),
+) + _in(
+    "guard.py",
     (
         "relations are not replaced",
         "                    self._replace(item)\n",
         "                    pass\n",
     ),
-    ("no fence of its own", "        if is_fenced:\n", "        if False:\n"),
-    (
-        "ONLY is forgotten",
-        "query = self._guard_query(item, decision, restless, is_only=is_only)",
-        "query = self._guard_query(item, decision, restless, is_only=False)",
-    ),
     ("a core without OFFSET", "core.limit_offset.CopyFrom(tree.integer(0))", "pass"),
     ("conditions above the core are lost", "if above is not None:", "if False:"),
     (
         "claims are the client's parameters",
-        "number = self.parameter_count + 1 + list(self.slots).index(name)",
-        "number = 1 + list(self.slots).index(name)",
+        "return self.parameter_count + 1 + list(self.slots).index(name)",
+        "return 1 + list(self.slots).index(name)",
     ),
 )
 VERIFY = _in(
     "verify.py",
     (
         "the printed text need not be the tree",
-        "if again != tree.strip_locations(rewritten.node):",
+        "if tree.strip_locations(again) != tree.strip_locations(printed):",
         "if False:",
     ),
     (
@@ -348,6 +356,11 @@ VERIFY = _in(
         "guards may differ",
         "if plain is None or self.expected[plain] <= 0:",
         "if plain is None:\n            return True\n        if self.expected[plain] <= 0:",
+    ),
+    (
+        "a guard is known by where it begins",
+        "if form.text and begin >= 0 and self.text.startswith(form.text, begin):",
+        "if form.text and begin >= 0:",
     ),
     (
         "any function may run",

@@ -80,6 +80,35 @@ def test_text_and_tree_must_agree() -> None:
         verify(replace(made, sql=made.sql.replace("o.note = $1", "o.note <> $1")))
 
 
+def test_a_guard_that_is_spelled_otherwise_is_compared_as_a_tree() -> None:
+    made = rewritten()
+    spelled = made.sql.replace("(SELECT order_id, line", "( SELECT  order_id,line")
+
+    assert spelled != made.sql
+    assert verify(replace(made, sql=spelled))
+    with pytest.raises(InternalFault, match="differs"):
+        verify(replace(made, sql=spelled.replace("sku, qty FROM", "qty, sku FROM")))
+
+
+def test_the_text_of_a_guard_elsewhere_is_none() -> None:
+    """It stands in a literal, as many bytes before the other guard's first output as in a guard."""
+    made = rewritten()
+    guard = "(SELECT order_id, line, sku, qty FROM public.items)"
+    text = made.sql.replace(guard, f"(SELECT '{guard}'::text AS order_id FROM public.items)")
+
+    with pytest.raises(InternalFault, match="differs"):
+        verify(replace(made, sql=text, node=tree.parse_tree(text).stmts[0].stmt.select_stmt))
+
+
+def test_only_what_the_tree_says_is_printed() -> None:
+    made = rewritten()
+    text = made.sql.replace("public.items", "archive.items")
+    node = tree.parse_tree(text).stmts[0].stmt.select_stmt
+
+    with pytest.raises(InternalFault, match="reads back"):
+        verify(replace(made, node=node))
+
+
 def test_two_statements_are_refused() -> None:
     made = rewritten()
 
