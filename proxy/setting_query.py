@@ -43,6 +43,8 @@ def setting_calls(statement: Statement) -> tuple[SettingCall, ...] | None:
     """The calls that a query consists of, or None when it is any other query. Raises Fault 22P02
     for a Boolean that is none, which Postgres finds before it runs anything."""
     select = statement.node
+    if not all(target.res_target.val.HasField("func_call") for target in select.target_list):
+        return None
     bare = pb.SelectStmt(
         target_list=select.target_list, limit_option=select.limit_option, op=select.op
     )

@@ -74,6 +74,7 @@ class _Facts:
     statement: Statement
     catalog_names: set[str] = field(default_factory=set)
     relations: list[tree.Node] = field(default_factory=list)
+    has_with: bool = False
 
     def position(self, message: tree.Node) -> int | None:
         location = getattr(message, "location", 0)
@@ -173,6 +174,7 @@ def _select(message: tree.Node, facts: _Facts) -> None:
 
 
 def _with_query(message: tree.Node, facts: _Facts) -> None:
+    facts.has_with = True
     if not message.ctequery.HasField("select_stmt"):
         raise DeniedFault(
             "permission denied: this gate is read-only", position=facts.position(message)
@@ -326,7 +328,8 @@ _RULES: dict[str, Callable[[tree.Node, _Facts], None]] = {
 
 def _route(query: tree.Node, facts: _Facts) -> Route:
     """CATALOG if anything but the catalog would have to answer for the catalog; never both."""
-    bases = base_relations(query)
+    # Without WITH every name of a relation means one.
+    bases = base_relations(query) if facts.has_with else facts.relations
     catalog = [base for base in bases if route.is_catalog_relation(base.schemaname, base.relname)]
     if not catalog and not facts.catalog_names:
         return Route.DATA

@@ -50,8 +50,11 @@ def settle_patterns(node: tree.Node, parameter_oids: Sequence[int] = ()) -> froz
     Raises: Fault 22025 for an ill-formed literal; DeniedFault for a function that is LIKE.
     """
     parameters: set[int] = set()
-    _gather_rows(node)
-    for message in reversed(list(tree.walk(node))):  # inner ones before they are copied
+    messages = list(tree.walk(node))
+    if any(_is_over_rows(one) for one in messages if _is_sub_link(one)):
+        _gather_rows(node)
+        messages = list(tree.walk(node))
+    for message in reversed(messages):  # inner ones before they are copied
         if message.DESCRIPTOR.name == "FuncCall":
             name = tree.names(message.funcname)[-1]
             if name in PATTERN_FUNCTIONS:
@@ -66,8 +69,6 @@ def settle_patterns(node: tree.Node, parameter_oids: Sequence[int] = ()) -> froz
 
 def _gather_rows(node: tree.Node) -> None:
     """Turn `x LIKE ANY (SELECT p …)` into `x LIKE ANY (ARRAY(SELECT p …))`, in place."""
-    if not any(_is_over_rows(one) for one in tree.walk(node) if _is_sub_link(one)):
-        return
     stack = [node]
     while stack:
         message = stack.pop()
