@@ -13,13 +13,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from proxy.decision import Decider, Runnable
-from proxy.faults import Fault, InternalFault
-from proxy.federation.merge import Merger
+from proxy.faults import Fault, InternalFault, SourceFault
+from proxy.federation.merge import Merger, unavailable
 from proxy.phases import Phases
 from proxy.record import Recorder, outcome, tell_decision
 from proxy.rows import encode_rows
 from proxy.session import Session
 from proxy.sources.base import Arguments, RowStream
+from proxy.sources.condition import CONNECTION_FAILURE
 from proxy.sql.parameter import undefined
 from proxy.sql.parse import Kind
 from proxy.wire.backend import CopyDone
@@ -87,6 +88,10 @@ async def run_merged(
         async with aclosing(run_source(workspace, portal, row_max, runnable)) as chunks:
             async for chunk in chunks:
                 yield chunk
+    except SourceFault as fault:
+        if fault.sqlstate == CONNECTION_FAILURE:  # nobody else is spoken to here
+            raise unavailable(fault) from fault
+        raise
     finally:
         if not portal.is_suspended:
             workspace.upstream.give_back(portal.place)

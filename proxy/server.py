@@ -17,9 +17,10 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -27,6 +28,7 @@ import structlog
 from proxy import port as ports
 from proxy.catalog.shadow import shadow_cluster
 from proxy.child import Child
+from proxy.cluster_keeper import keep_alive
 from proxy.federation.engine import merge_cluster
 from proxy.operations import Operations
 from proxy.runtime import log
@@ -38,7 +40,6 @@ from proxy.runtime.state.cluster import running
 from proxy.runtime.state.database import prepare
 from proxy.runtime.state.place import StateError, StatePlace, StateUnreachable
 from proxy.runtime.tasks import spawn
-from proxy.shadow_keeper import keep_alive
 from proxy.upkeep import StartRefused
 from proxy.worker_process import LOG, RELEASE, RELOAD, SHARE, Instructions
 
@@ -63,6 +64,8 @@ class Server:
     operations: Operations
     configuration: Configuration
     is_demonstration: bool = False
+    merge: Cluster | None = None
+    """What joins the rows of several sources, if there are several."""
     endpoint_port: int = 0
     """Where metrics and readiness are told; 0: nowhere."""
 
@@ -126,18 +129,20 @@ async def opened(
         place = None
         if configuration.state is not None:
             place = await _state(configuration.state, stack, is_successor=predecessor is not None)
+        kept = partial(_kept, stack=stack, is_successor=predecessor is not None)
         directory = configuration.shadow.directory or scratch / "shadow"
-        cluster = await _shadow(directory, is_successor=predecessor is not None)
-        stack.push_async_callback(cluster.stop)
-        keeper = spawn(keep_alive(cluster), name="catalog server")
-        stack.push_async_callback(_cancelled, keeper)
-        merge = await _merge_cluster(configuration, scratch, stack)
+        cluster = await kept(shadow_cluster, directory, "catalog server")
+        merge = None
+        if len(configuration.sources) > 1:
+            directory = configuration.federation.directory or scratch / "merge"
+            merge = await kept(_merging(configuration), directory, "merge engine")
         listen = configuration.listen
         reserved = ports.reserve(listen.host, listen.port, is_taken_over=predecessor is not None)
         port = stack.enter_context(reserved).getsockname()[1]
         workers: list[Child] = []
         operations = Operations(workers, lambda: cluster.is_running)
         server = Server(port, workers, cluster, operations, configuration, is_demonstration)
+        server.merge = merge
         server.endpoint_port = await _tell(configuration, operations, stack)
         predecessors = 0 if predecessor is None else ports.listeners(port)
         for number in range(worker_count(configuration)):
@@ -165,16 +170,26 @@ async def opened(
         yield server
 
 
-async def _shadow(directory: Path, *, is_successor: bool) -> Cluster:
-    """A running catalog server; a predecessor may still use its folder. Raises ClusterError."""
-    cluster = shadow_cluster(directory)
+async def _kept(
+    make: Callable[[Path], Cluster],
+    directory: Path,
+    name: str,
+    stack: AsyncExitStack,
+    *,
+    is_successor: bool,
+) -> Cluster:
+    """A running cluster that is started again whenever it dies; a predecessor may still use its
+    folder. Raises ClusterError."""
+    cluster = make(directory)
     try:
         await cluster.start()
     except ClusterError:
         if not is_successor:
             raise
-        cluster = shadow_cluster(directory.with_name(f"{directory.name}-next"))
+        cluster = make(directory.with_name(f"{directory.name}-next"))
         await cluster.start()
+    stack.push_async_callback(cluster.stop)
+    stack.push_async_callback(_cancelled, spawn(keep_alive(cluster, name), name=name))
     return cluster
 
 
@@ -208,17 +223,13 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def _merge_cluster(
-    configuration: Configuration, scratch: Path, stack: AsyncExitStack
-) -> Cluster | None:
-    """The started cluster that merges, or None while there is nothing to merge."""
-    if len(configuration.sources) < 2:
-        return None
+def _merging(configuration: Configuration) -> Callable[[Path], Cluster]:
     federation = configuration.federation
-    cluster = merge_cluster(federation.directory or scratch / "merge", federation.spill_bytes_max)
-    stack.push_async_callback(cluster.stop)
-    await cluster.start()
-    return cluster
+    return partial(
+        merge_cluster,
+        spill_bytes_max=federation.spill_bytes_max,
+        connections_max=worker_count(configuration) * federation.connections_max,
+    )
 
 
 def worker_count(configuration: Configuration) -> int:

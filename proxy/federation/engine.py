@@ -3,7 +3,8 @@
 Each set of types has a database there, without any relation: tables are temporary, belong to one
 connection, and end with it. Its role may read and may make temporary tables, in that database
 alone. It holds visible rows and masked values only, for as long as a statement runs, and its
-cluster is disposable.
+cluster is disposable: when it dies it is started again empty, and a database that is missing is
+made once more by whoever needs it.
 
 This file must not know statements, policies or where rows come from.
 """
@@ -11,50 +12,75 @@ This file must not know statements, policies or where rows come from.
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import time
+from collections import OrderedDict
 from collections.abc import Collection, Hashable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import asyncpg
 
-from proxy.catalog.class_database import database_exists, lock_down
-from proxy.catalog.definition import quote_identifier, quote_literal, type_definition
 from proxy.catalog.shadow import RunningCluster
-from proxy.catalog.virtual import CatalogError, ClassCatalog, TextRules
-from proxy.faults import UnsupportedFault
+from proxy.catalog.virtual import ClassCatalog
+from proxy.faults import SourceFault
+from proxy.federation.merge import unavailable
+from proxy.federation.merge_database import Design, design_of, drop, ensure
 from proxy.runtime.embedded import Cluster
-from proxy.sources.pool import PoolLimits
+from proxy.runtime.tasks import spawn
+from proxy.sources.pool import Pool, PoolLimits
 from proxy.sources.postgres_loading import LoadingConnection, LoadingSource
 from proxy.sources.postgres_options import Address, PostgresOptions, TlsMode, TlsOptions
-from proxy.sql.exact import common_rules
 from proxy.sql.split import MERGE
 
 SETTINGS: Final = {
-    "max_connections": "100",
     "superuser_reserved_connections": "5",
     "work_mem": "64MB",
     "temp_buffers": "32MB",
     "max_locks_per_transaction": "256",
 }
+ADMINISTRATION_CONNECTIONS_MAX: Final = 20
+"""Beside those of statements: makers and droppers of databases, of all workers."""
+
 AUTHENTICATION: Final = ("local samerole all trust",)
-DATABASE_PREFIX: Final = "m_"
-DATABASES_MAX: Final = 32  # sets of types in use at once; a reload makes a new one now and then
+DATABASES_MAX: Final = 32
+"""Sets of types kept, some 8 MB of disk each. Those in use are kept beyond it."""
+
+_LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
-def merge_cluster(directory: Path, spill_bytes_max: int) -> Cluster:
-    """The cluster that a merge engine needs, not yet started.
+def merge_cluster(directory: Path, spill_bytes_max: int, connections_max: int = 80) -> Cluster:
+    """The cluster that merge engines need, not yet started.
 
     `spill_bytes_max`: temporary files of one connection; beyond, its statement ends with 53400.
+    `connections_max`: of all engines together.
     """
     kilobytes = str(max(spill_bytes_max // 1024, 1))
+    connections = str(connections_max + ADMINISTRATION_CONNECTIONS_MAX)
     return Cluster(
         directory,
         durable=False,
-        settings=SETTINGS | {"temp_file_limit": kilobytes},
+        settings=SETTINGS | {"temp_file_limit": kilobytes, "max_connections": connections},
         authentication=AUTHENTICATION,
     )
+
+
+@dataclass(slots=True, eq=False)
+class _Room:
+    """A database and who is in it. `source` None: this process has not used it."""
+
+    source: LoadingSource | None
+    guests: int = 0
+
+
+class _Place:
+    """Leave to have one connection. Implements `pool.Poolable`."""
+
+    is_usable = True
+
+    def abort(self) -> None:
+        """There is nothing to close."""
 
 
 class MergeEngine:
@@ -69,22 +95,28 @@ class MergeEngine:
         *,
         statement_ms_max: int,
         connections_max: int,
+        databases_max: int = DATABASES_MAX,
     ) -> None:
         self._cluster = cluster
         self._database_name = database_name
         self._statement_ms_max = statement_ms_max
-        self._connections_max = connections_max
-        self._sources: dict[str, LoadingSource] = {}
+        self._databases_max = databases_max
+        self._limits = PoolLimits(connections_max=connections_max)
+        self._places = Pool(_new_place, self._limits, time.monotonic)
+        self._rooms: OrderedDict[str, _Room] = OrderedDict()
+        """By database, the least recently used first."""
         self._making = asyncio.Lock()
 
     def __repr__(self) -> str:
-        return f"<MergeEngine {len(self._sources)} databases>"
+        return f"<MergeEngine {len(self._rooms)} databases>"
 
     async def close(self) -> None:
         """End every connection."""
-        for source in self._sources.values():
-            await source.close()
-        self._sources.clear()
+        self._places.close()
+        for room in self._rooms.values():
+            if room.source is not None:
+                await room.source.close()
+        self._rooms.clear()
 
     async def open(
         self,
@@ -95,72 +127,72 @@ class MergeEngine:
     ) -> LoadingConnection:
         """A connection for one statement over `sources`, of `principal`, who sees `catalog`.
 
-        Raises UnsupportedFault when the sources' types cannot stand in one database, SourceFault,
-        LimitFault 53300.
+        Raises UnsupportedFault when the sources' types cannot stand in one database, SourceFault
+        57P03 while the cluster is away, LimitFault 53300.
         """
-        design = _Design(
-            tuple(_type_statements(catalog)),
-            # Where they differ the statement does not depend on it (`proxy/sql/exact.py`).
-            common_rules(catalog.text_rules[source] for source in sources) or TextRules(),
-        )
-        async with self._making:
-            source = self._sources.get(design.name)
-            if source is None:
-                source = await self._made(design)
-        return await source.acquire(pins, principal=principal)
-
-    async def _made(self, design: _Design) -> LoadingSource:
-        await self._ensure(design)
-        name = design.name
-        source = LoadingSource(self._options(name))
-        await source.start()
-        while len(self._sources) >= DATABASES_MAX:
-            oldest = next(iter(self._sources))
-            await self._sources.pop(oldest).close()
-        self._sources[name] = source
-        return source
-
-    async def _ensure(self, design: _Design) -> None:
-        """Make the database and its role unless another process of the gate has."""
-        name = design.name
-        admin = await self._cluster.connect()
+        design = design_of(catalog, sources)
+        place = await self._places.acquire(principal)
         try:
-            await admin.execute("SELECT pg_advisory_lock(hashtext($1))", name)
-            if not await database_exists(admin, name):
-                await self._build(admin, design)
-        finally:
-            await admin.close()
+            try:
+                return await self._entered(design, pins, place)
+            except SourceFault:
+                # Whoever died or dropped the database: it is made once more.
+                return await self._entered(design, pins, place)
+        except BaseException as error:
+            self._places.put_back(place)
+            if isinstance(error, (SourceFault, *_LOST)):
+                raise unavailable(error) from error
+            raise
 
-    async def _build(self, admin: asyncpg.Connection, design: _Design) -> None:
+    async def _entered(
+        self, design: Design, pins: Mapping[str, str], place: _Place
+    ) -> LoadingConnection:
+        room = await self._room(design)
+        assert room.source is not None, "it was just made, or used before"
+        room.guests += 1
+
+        def leave() -> None:
+            room.guests -= 1
+            self._places.put_back(place)
+
+        try:
+            return await room.source.acquire(pins, then=leave)
+        except BaseException as error:
+            room.guests -= 1
+            if isinstance(error, SourceFault) and self._rooms.get(design.name) is room:
+                del self._rooms[design.name]
+            raise
+
+    async def _room(self, design: Design) -> _Room:
         name = design.name
-        building = f"new_{name}"
-        await admin.execute(f"DROP DATABASE IF EXISTS {building}")
-        await admin.execute(f"DROP ROLE IF EXISTS {name}")
-        await admin.execute(
-            f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION"
-            " NOBYPASSRLS"
-        )
-        locale = (
-            f"LC_COLLATE {quote_literal(design.rules.collate)}"
-            f" LC_CTYPE {quote_literal(design.rules.ctype)}"
-        )
-        try:
-            await admin.execute(f"CREATE DATABASE {building} TEMPLATE template0 {locale}")
-        except asyncpg.WrongObjectTypeError as error:
-            raise UnsupportedFault(
-                "the machine of this gate lacks the locale of the statement's sources",
-                detail=f"Locale {design.rules.collate}.",
-            ) from error
-        await lock_down(self._cluster, building, self._database_name)
-        connection = await self._cluster.connect(building)
-        try:
-            if design.statements:
-                await connection.execute(";\n".join(design.statements))
-        finally:
-            await connection.close()
-        await admin.execute(f"REVOKE ALL ON DATABASE {building} FROM PUBLIC")
-        await admin.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {building} TO {name}")
-        await admin.execute(f"ALTER DATABASE {building} RENAME TO {quote_identifier(name)}")
+        found = self._rooms.get(name)
+        if found is None or found.source is None:
+            async with self._making:
+                found = self._rooms.get(name)
+                if found is None or found.source is None:
+                    names = await ensure(self._cluster, design, self._database_name)
+                    found = self._rooms[name] = _Room(LoadingSource(self._options(name)))
+                    self._make_room(names, found)
+        self._rooms.move_to_end(name)
+        return found
+
+    def _make_room(self, names: Collection[str], wanted: _Room) -> None:
+        """Drop what is too many of the databases `names`, those of others and of the past first."""
+        for name in names:
+            if name not in self._rooms:
+                self._rooms[name] = _Room(None)
+                self._rooms.move_to_end(name, last=False)
+        for name, room in tuple(self._rooms.items()):
+            if len(self._rooms) <= self._databases_max:
+                break
+            if room is not wanted and not room.guests:
+                del self._rooms[name]
+                # Nobody waits for it: with somebody of another process inside it takes seconds.
+                spawn(self._drop(name), name=f"drop {name}")
+
+    async def _drop(self, name: str) -> None:
+        with suppress(*_LOST):  # tried again when another one is made
+            await drop(self._cluster, name)
 
     def _options(self, name: str) -> PostgresOptions:
         path = self._cluster.socket_path
@@ -171,28 +203,10 @@ class MergeEngine:
             database=name,
             user=name,
             tls=TlsOptions(TlsMode.DISABLE),
-            pool=PoolLimits(connections_max=self._connections_max),
+            pool=self._limits,
             statement_timeout_ms=self._statement_ms_max,
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Design:
-    """What a database of the engine must have: types, and rules of texts."""
-
-    statements: tuple[str, ...]
-    rules: TextRules
-
-    @property
-    def name(self) -> str:
-        text = "\0".join([repr(self.rules), *self.statements])
-        return DATABASE_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def _type_statements(catalog: ClassCatalog) -> list[str]:
-    try:
-        return type_definition(catalog)
-    except CatalogError as error:
-        raise UnsupportedFault(
-            "the sources of this statement define a type differently", detail=str(error)
-        ) from error
+async def _new_place() -> _Place:
+    return _Place()

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from proxy.catalog.virtual import ClassCatalog
 from proxy.decision import Load, Runnable
-from proxy.faults import Fault, InternalFault, UnsupportedFault
+from proxy.faults import Fault, InternalFault, SourceFault, UnsupportedFault
 from proxy.sources.base import BINARY_FORMAT, TEXT_FORMAT, Arguments, SourceConnection
 from proxy.sources.postgres_loading import LoadingConnection
 from proxy.sql.plan import Fragment
@@ -52,7 +52,8 @@ class Merger:
     ) -> LoadingConnection:
         """A connection to the merge engine that holds every part of `runnable`.
 
-        Raises SourceFault, LimitFault, UnsupportedFault; nothing is held then.
+        Raises SourceFault (57P03 for an engine that is away), LimitFault, UnsupportedFault; nothing
+        is held then.
         """
         if self.engine is None or runnable.catalog is None:
             raise UnsupportedFault("a statement over several sources is not supported")
@@ -72,12 +73,23 @@ class Merger:
                 for source, loads in by_source.items():
                     group.create_task(work.run(source, loads))
         except* Fault as faults:
+            first = _first(faults)
+            if target.is_lost and isinstance(first, SourceFault):
+                first = unavailable(first)
             await target.release()
-            raise _first(faults) from None
+            raise first from first.__cause__
         except* BaseException:
             await target.release()
             raise
         return target
+
+
+def unavailable(lost: Exception) -> SourceFault:
+    """What a client is told while the engine is away, or when it dies meanwhile; the rest is for
+    auditors."""
+    fault = SourceFault("statements over several sources cannot be run now", sqlstate="57P03")
+    fault.__cause__ = lost
+    return fault
 
 
 def _first(faults: BaseExceptionGroup[Fault]) -> Fault:

@@ -38,6 +38,7 @@ from proxy.runtime.installation import (
     demotion,
     find_installation,
 )
+from proxy.runtime.postmaster import is_postmaster, stop_left_behind
 
 __all__ = ["SUPERUSER", "Cluster", "ClusterError"]
 
@@ -412,15 +413,16 @@ class Cluster:
         lines = self._pid_file_lines()
         process_id = int(lines[0]) if lines and lines[0].strip().isdigit() else 0
         for kind in (signal.SIGINT, signal.SIGQUIT):
-            if not _is_postmaster(process_id, self._data):
+            if not is_postmaster(process_id, self._data):
                 break
             os.kill(process_id, kind)
             for _ in range(int(STOP_TIMEOUT_SECONDS / POLL_INTERVAL_SECONDS)):
-                if not _is_postmaster(process_id, self._data):
+                if not is_postmaster(process_id, self._data):
                     break
                 await asyncio.sleep(POLL_INTERVAL_SECONDS)
-        if _is_postmaster(process_id, self._data):
+        if is_postmaster(process_id, self._data):
             raise ClusterError(f"an old Postgres (pid {process_id}) will not leave {self._data}")
+        await stop_left_behind(self._data, STOP_TIMEOUT_SECONDS, POLL_INTERVAL_SECONDS)
         if self._pid_file_lines() and not self.durable:
             # It did not stop cleanly, and nothing was synced: what lies there cannot be trusted.
             shutil.rmtree(self._data)
@@ -433,27 +435,6 @@ class Cluster:
 def socket_note(directory: Path) -> Path:
     """The file in a cluster's directory that says where its socket's folder is, while it runs."""
     return directory / "socket-directory"
-
-
-def _is_postmaster(process_id: int, data: Path) -> bool:
-    """Whether `process_id` is a Postgres over `data`: a pid alone may be another's by now."""
-    if process_id <= 0:
-        return False
-    try:
-        command = Path(f"/proc/{process_id}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return not Path("/proc/self").exists() and _is_alive(process_id)  # no /proc: trust the pid
-    return os.fsencode(data) in command and b"postgres" in command
-
-
-def _is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _has_setpriv() -> bool:

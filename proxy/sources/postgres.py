@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from proxy.faults import Fault, SourceFault
 from proxy.runtime.credential import CredentialError
@@ -23,6 +24,7 @@ from proxy.sources.condition import CONNECTION_FAILURE
 from proxy.sources.express import Answered, Order
 from proxy.sources.pool import Pool, PoolFigures
 from proxy.sources.postgres_backend import PostgresBackend
+from proxy.sources.postgres_channel import Channel
 from proxy.sources.postgres_connection import PostgresConnection
 from proxy.sources.postgres_dial import DialError, Dialled, dial, tls_context
 from proxy.sources.postgres_express import (
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
 # How often idle connections are looked after; also the longest that an idle, dead server goes
 # unnoticed.
 KEEPER_INTERVAL_SECONDS = 5.0
+
+# For a server to answer a goodbye, before its socket is closed without.
+FAREWELL_SECONDS_MAX = 1.0
 
 # Told at each change of state, with the reason when it is DOWN; for the log and the health report.
 Observer = Callable[[SourceState, str | None], None]
@@ -69,6 +74,8 @@ class PostgresSource:
         self._keeper: asyncio.Task[None] | None = None
         self._born = born_settings(options)
         self._pool = Pool(self._connect, options.pool, _now)
+        self._channels: WeakSet[Channel] = WeakSet()
+        """Everything that was ever connected and is not yet closed."""
 
     def __repr__(self) -> str:
         return f"<PostgresSource {self.name!r} {self._state.value} {self._pool!r}>"
@@ -114,6 +121,8 @@ class PostgresSource:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         self._pool.close()
+        # A loop that ended first would leave sockets open: TLS says goodbye in several turns.
+        await asyncio.gather(*(_parted(channel) for channel in self._channels))
 
     async def acquire(
         self, pins: Mapping[str, str], *, principal: Hashable = None
@@ -176,6 +185,7 @@ class PostgresSource:
         password = None if options.password is None else await options.password.read()
         dialled = await dial(address, self._context, options.connect_seconds_max)
         channel = dialled.channel
+        self._channels.add(channel)
         watch = ParameterWatch(
             is_strict=options.pooling is Pooling.SESSION, search_path=options.search_path
         )
@@ -253,6 +263,12 @@ class PostgresSource:
             is_clean = False
         finally:
             self._take_back(backend, is_clean)
+
+
+async def _parted(channel: Channel) -> None:
+    """Wait until its socket is closed, politely if the server takes part."""
+    if not await channel.wait_closed(FAREWELL_SECONDS_MAX):
+        channel.break_off("closed")
 
 
 def _now() -> float:

@@ -10,12 +10,13 @@ loading takes the frames' headers off and decodes nothing.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Hashable, Mapping, Sequence
 from typing import Final
 
 from proxy.faults import LimitFault, SourceFault
 from proxy.sources.condition import edit_error
 from proxy.sources.postgres import PostgresSource
+from proxy.sources.postgres_backend import PostgresBackend
 from proxy.sources.postgres_command import Command, quoted_identifier
 from proxy.sources.postgres_connection import PostgresConnection
 from proxy.sources.postgres_pins import checked_pins
@@ -126,6 +127,11 @@ class LoadingConnection(PostgresConnection):
         if tag != f"COPY {rows}":
             raise SourceFault("rows were lost on their way to the merge engine", sqlstate="XX000")
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the engine's end of it has gone away."""
+        return not self._backend.conversation.channel.is_open
+
     async def release(self) -> None:
         if self._is_released:
             return
@@ -142,12 +148,23 @@ class LoadingSource(PostgresSource):
     """A `PostgresSource` that lends connections for loading, each of them once."""
 
     async def acquire(
-        self, pins: Mapping[str, str], *, principal: Hashable = None
+        self,
+        pins: Mapping[str, str],
+        *,
+        principal: Hashable = None,
+        then: Callable[[], None] | None = None,
     ) -> LoadingConnection:
-        """A connection of its own for one statement; see base.Source."""
+        """A connection of its own for one statement; see base.Source. `then` is called once it was
+        released."""
         checked = checked_pins(pins, self._options)
         backend = await self._pool.acquire(principal)
-        return LoadingConnection(backend, checked, self._take_back)
+
+        def released(returned: PostgresBackend, is_clean: bool) -> None:
+            self._take_back(returned, is_clean)
+            if then is not None:
+                then()
+
+        return LoadingConnection(backend, checked, released)
 
 
 def tuples(frames: bytes) -> bytes:

@@ -8,6 +8,7 @@ her over two sources must equal what the reference answers anybody.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import tempfile
@@ -25,8 +26,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from policies.load import load as load_policy
 from proxy.catalog.shadow import shadow_cluster
+from proxy.cluster_keeper import keep_alive
 from proxy.federation.engine import merge_cluster
 from proxy.runtime.config import load
+from proxy.runtime.embedded import Cluster
 from proxy.worker import Post, Worker, opened
 from tests.servers.postgres import Server
 
@@ -156,6 +159,7 @@ class Stage:
     crm: str
     sales: str
     directory: Path
+    merge: Cluster
     _key: Ed25519PrivateKey = field(repr=False)
 
     def password(self, name: str = "alice", *, role: str = "analyst") -> str:
@@ -195,13 +199,22 @@ async def staged(crm: Server, sales: Server) -> AsyncIterator[Stage]:
         async with (
             shadow_cluster(directory / "shadow") as shadow,
             merge_cluster(directory / "merge", 1 << 30) as merge,
+            _kept(merge),
             opened(
                 load(configuration),
                 Post(0, shadow, directory / "post", merge=merge),
                 partial(load_policy),
             ) as worker,
         ):
-            yield Stage(worker, reference, crm_dsn, sales_dsn, directory, key)
+            yield Stage(worker, reference, crm_dsn, sales_dsn, directory, merge, key)
+
+
+@asynccontextmanager
+async def _kept(cluster: Cluster) -> AsyncIterator[None]:
+    keeper = asyncio.ensure_future(keep_alive(cluster, "merge engine"))
+    yield
+    keeper.cancel()
+    await asyncio.gather(keeper, return_exceptions=True)
 
 
 async def _fill(dsn: str, script: str, *schemas: str) -> None:

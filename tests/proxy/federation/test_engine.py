@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +13,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from proxy.catalog.virtual import TextRules
+from proxy.catalog.virtual import ClassCatalog, TextRules
 from proxy.faults import LimitFault, SourceFault, UnsupportedFault
 from proxy.federation.engine import MergeEngine, merge_cluster
 from proxy.runtime.embedded import Cluster
@@ -132,3 +135,90 @@ async def test_types_defined_twice_are_refused(engine: MergeEngine) -> None:
     other = {**seen.types, "sales": {grade.oid: replace(grade, labels=("x",))}}
     with pytest.raises(UnsupportedFault, match="define a type differently"):
         await engine.open(replace(seen, types=other), SOURCES, {})
+
+
+def designs(count: int) -> list[ClassCatalog]:
+    """Catalogs that need a database each."""
+    seen = catalog()
+    [grade] = [one for one in seen.types["crm"].values() if one.kind == "e"]
+    return [
+        replace(seen, types={"crm": {grade.oid: replace(grade, labels=("low", "high", f"x{n}"))}})
+        for n in range(count)
+    ]
+
+
+async def databases(cluster: Cluster) -> set[str]:
+    admin = await cluster.connect()
+    rows = await admin.fetch("SELECT datname FROM pg_database WHERE datname ~ '^m_'")
+    await admin.close()
+    return {row["datname"] for row in rows}
+
+
+async def settled(cluster: Cluster, count: int) -> set[str]:
+    """The databases, once there are no more than `count`."""
+    for _ in range(200):
+        names = await databases(cluster)
+        if len(names) <= count:
+            return names
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"too many are kept: {names}")
+
+
+async def test_a_database_in_use_is_kept_and_others_are_dropped(cluster: Cluster) -> None:
+    limits = {"statement_ms_max": 5_000, "connections_max": 4, "databases_max": 2}
+    engine = MergeEngine(cluster, "analytics", **limits)
+    first, *others = designs(5)
+    held = await engine.open(first, SOURCES, {})
+    names = await databases(cluster)
+    for one in others:
+        connection = await engine.open(one, SOURCES, {})
+        assert await value_of(connection, "SELECT 'low'::crm.grade::text") == b"low"
+        await connection.release()
+    assert await value_of(held, "SELECT 'x0'::crm.grade::text") == b"x0"
+    left = await settled(cluster, 2)
+    assert left & names, "the database that was in use from the start is there"
+    await held.release()
+
+    # Another process finds them, may have them taken away, and makes its own once more.
+    other = MergeEngine(cluster, "analytics", **limits)
+    for one in others:
+        await (await other.open(one, SOURCES, {})).release()
+    await settled(cluster, 2)
+    again = await engine.open(first, SOURCES, {})
+    assert await value_of(again, "SELECT 'x0'::crm.grade::text") == b"x0"
+    await again.release()
+    await engine.close()
+    await other.close()
+
+
+async def test_connections_are_limited_over_all_databases(cluster: Cluster) -> None:
+    engine = MergeEngine(cluster, "analytics", statement_ms_max=5_000, connections_max=2)
+    held = [await engine.open(one, SOURCES, {}) for one in designs(2)]
+    third = asyncio.ensure_future(engine.open(catalog(), SOURCES, {}))
+    await asyncio.sleep(0.1)
+    assert not third.done()
+    await held[0].release()
+    await (await third).release()
+    await held[1].release()
+    await engine.close()
+
+
+async def test_what_was_lost_with_its_cluster_is_made_again(tmp_path: Path) -> None:
+    async with merge_cluster(tmp_path / "merge", 1 << 20) as dying:
+        engine = MergeEngine(dying, "analytics", statement_ms_max=5_000, connections_max=2)
+        await (await engine.open(catalog(), SOURCES, {})).release()
+        held = await engine.open(catalog(), SOURCES, {})
+        victim = dying.process_id
+        assert victim is not None
+        os.kill(victim, signal.SIGKILL)
+        await dying.wait()
+        for _ in range(4):  # more often than there are places: a failure gives its place back
+            with pytest.raises(SourceFault, match="cannot be run now") as caught:
+                await engine.open(catalog(), SOURCES, {})
+            assert caught.value.sqlstate == "57P03"
+        await held.release()
+        await dying.revive()
+        connection = await engine.open(catalog(), SOURCES, {})
+        assert await value_of(connection, "SELECT 'low'::crm.grade::text") == b"low"
+        await connection.release()
+        await engine.close()

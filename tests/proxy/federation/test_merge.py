@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -252,3 +254,42 @@ async def test_many_keys_do_not(alice: Connection, monkeypatch: pytest.MonkeyPat
 
 async def _none(*_: object) -> None:
     return None
+
+
+async def test_the_engine_may_die_and_comes_back(stage: Stage, alice: Connection) -> None:
+    count = await one(alice, f"SELECT count(*) {JOIN}")
+    dying = asyncio.ensure_future(
+        alice.execute(f"SELECT count(*) {JOIN} JOIN sales.items a ON a.line > 0 JOIN sales.items b"
+                      " ON b.quantity + a.quantity + o.total > 0 WHERE a.line + b.line > 1")
+    )  # fmt: skip
+    admin = await stage.merge.connect()
+    for _ in range(300):
+        if await admin.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE usename ~ '^m_' AND state = 'active'"
+        ):
+            break
+        await asyncio.sleep(0.02)
+    victim = stage.merge.process_id
+    assert victim is not None
+    os.kill(victim, signal.SIGKILL)
+    await asyncio.gather(admin.close(), return_exceptions=True)
+
+    with pytest.raises(errors.CannotConnectNow):
+        await dying
+    told = set()
+    for number in range(600):
+        try:
+            assert (
+                await one(alice, f"SELECT count(*) + {number} {JOIN}") == int(str(count)) + number
+            )
+        except psycopg.Error as error:
+            told.add(error.sqlstate)
+        else:
+            break
+        await asyncio.sleep(0.05)
+    else:
+        raise AssertionError("it did not come back")
+    assert told <= {"57P03"}
+    assert stage.merge.process_id not in (None, victim)
+    # Meanwhile a source alone, and the session, went on.
+    assert await one(alice, "SELECT count(*) FROM sales.products") == 40

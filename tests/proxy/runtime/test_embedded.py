@@ -18,6 +18,7 @@ import pytest
 
 from proxy.runtime import embedded, installation
 from proxy.runtime.embedded import Cluster, ClusterError
+from proxy.runtime.postmaster import is_postmaster
 
 
 @pytest.fixture(params=[16, 18])
@@ -158,7 +159,7 @@ async def test_crashed_owner_is_cleaned_up_after(tmp_path: Path, leash: str) -> 
         assert await connection.fetchval("SELECT 1") == 1
         await connection.close()
         assert cluster.process_id != old_process
-        assert not embedded._is_postmaster(old_process, cluster.directory / "data")
+        assert not is_postmaster(old_process, cluster.directory / "data")
         assert old_folder.name not in os.listdir(old_folder.parent)
 
 

@@ -12,9 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from proxy.catalog.shadow import shadow_cluster
+from proxy.cluster_keeper import keep_alive
 from proxy.runtime.embedded import Cluster
 from proxy.runtime.installation import ClusterError
-from proxy.shadow_keeper import keep_alive
 from proxy.sources.backoff import Backoff
 
 ATTEMPTS_MAX = 300
@@ -40,7 +40,7 @@ async def answer(cluster: Cluster, other_than: int) -> int:
 async def test_it_comes_back_each_time(tmp_path: Path) -> None:
     async with shadow_cluster(tmp_path / "shadow") as cluster:
         place = cluster.socket_path
-        keeper = asyncio.ensure_future(keep_alive(cluster, Backoff(first_s=0.01)))
+        keeper = asyncio.ensure_future(keep_alive(cluster, "catalog server", Backoff(first_s=0.01)))
         try:
             for _ in range(2):
                 victim = cluster.process_id
@@ -75,7 +75,9 @@ async def test_what_cannot_be_started_is_tried_ever_more_slowly() -> None:
         return 0.0
 
     with capture_logs() as logs:
-        keeper = asyncio.ensure_future(keep_alive(doomed, Backoff(uniform=uniform)))
+        keeper = asyncio.ensure_future(
+            keep_alive(doomed, "catalog server", Backoff(uniform=uniform))
+        )
         for _ in range(100):
             await asyncio.sleep(0)
         keeper.cancel()
@@ -83,4 +85,5 @@ async def test_what_cannot_be_started_is_tried_ever_more_slowly() -> None:
             await keeper
 
     assert delays[:4] == [0.1, 0.2, 0.4, 0.8]
-    assert any(line.get("reason") == "no room" for line in logs)
+    told = {"event": "catalog server not started", "reason": "no room"}
+    assert any(told.items() <= line.items() for line in logs)

@@ -1,0 +1,122 @@
+"""The databases of the merge engine: made from a set of types, locked down, dropped when unused.
+
+A database gets its final name only when it is complete, so whoever finds one may use it: other
+processes of the gate, too. An advisory lock keeps two from making or dropping the same one at once.
+
+This file must not know statements, policies or connections that rows are loaded into.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+import asyncpg
+
+from proxy.catalog.class_database import ClusterAddress, database_exists, drop_class, lock_down
+from proxy.catalog.definition import quote_identifier, quote_literal, type_definition
+from proxy.catalog.virtual import CatalogError, ClassCatalog, TextRules
+from proxy.faults import UnsupportedFault
+from proxy.sql.exact import common_rules
+
+DATABASE_PREFIX: Final = "m_"
+DIGITS: Final = 24  # 96 bits of the design's digest: not to be guessed, nor met by chance
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What a database of the engine must have: types, and rules of texts."""
+
+    statements: tuple[str, ...]
+    rules: TextRules
+
+    @property
+    def name(self) -> str:
+        """Of the database and of its role."""
+        text = "\0".join([repr(self.rules), *self.statements])
+        return DATABASE_PREFIX + hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+def design_of(catalog: ClassCatalog, sources: Collection[str]) -> Design:
+    """What statements over `sources` need, of somebody who sees `catalog`.
+
+    Raises UnsupportedFault when the sources' types cannot stand in one database.
+    """
+    try:
+        statements = tuple(type_definition(catalog))
+    except CatalogError as error:
+        raise UnsupportedFault(
+            "the sources of this statement define a type differently", detail=str(error)
+        ) from error
+    # Where they differ the statement does not depend on it (`proxy/sql/exact.py`).
+    rules = common_rules(catalog.text_rules[source] for source in sources) or TextRules()
+    return Design(statements, rules)
+
+
+async def ensure(cluster: ClusterAddress, design: Design, database_name: str) -> tuple[str, ...]:
+    """Make the database and its role unless they are there. Returns the names of all databases.
+
+    `database_name` is what clients see as the current database. Raises UnsupportedFault for a
+    locale that the machine lacks, OSError, asyncpg's errors.
+    """
+    async with _locked(cluster, design.name) as admin:
+        if not await database_exists(admin, design.name):
+            await _build(cluster, admin, design, database_name)
+        rows = await admin.fetch(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, $1)", DATABASE_PREFIX
+        )
+    return tuple(row["datname"] for row in rows)
+
+
+async def drop(cluster: ClusterAddress, name: str) -> None:
+    """Drop a database and its role, unless somebody is connected to it. Raises OSError, asyncpg's
+    errors."""
+    async with _locked(cluster, name) as admin:
+        await drop_class(admin, name)
+
+
+@asynccontextmanager
+async def _locked(cluster: ClusterAddress, name: str) -> AsyncIterator[asyncpg.Connection]:
+    admin = await cluster.connect()
+    try:
+        await admin.execute("SELECT pg_advisory_lock(hashtext($1))", name)
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def _build(
+    cluster: ClusterAddress, admin: asyncpg.Connection, design: Design, database_name: str
+) -> None:
+    name = design.name
+    building = f"new_{name}"
+    await admin.execute(f"DROP DATABASE IF EXISTS {building}")
+    await admin.execute(f"DROP ROLE IF EXISTS {name}")
+    await admin.execute(
+        f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION"
+        " NOBYPASSRLS"
+    )
+    locale = (
+        f"LC_COLLATE {quote_literal(design.rules.collate)}"
+        f" LC_CTYPE {quote_literal(design.rules.ctype)}"
+    )
+    try:
+        await admin.execute(f"CREATE DATABASE {building} TEMPLATE template0 {locale}")
+    except asyncpg.WrongObjectTypeError as error:
+        raise UnsupportedFault(
+            "the machine of this gate lacks the locale of the statement's sources",
+            detail=f"Locale {design.rules.collate}.",
+        ) from error
+    await lock_down(cluster, building, database_name)
+    connection = await cluster.connect(building)
+    try:
+        if design.statements:
+            await connection.execute(";\n".join(design.statements))
+    finally:
+        await connection.close()
+    await admin.execute(f"REVOKE ALL ON DATABASE {building} FROM PUBLIC")
+    await admin.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {building} TO {name}")
+    await admin.execute(f"ALTER DATABASE {building} RENAME TO {quote_identifier(name)}")
