@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from proxy import dialogue, express
 from proxy.express import ExpressLane
 from tests.live.access import Door, opened
 from tests.live.flights import STARTUP, Flights
@@ -40,6 +41,13 @@ def flights(monkeypatch: pytest.MonkeyPatch) -> Flights:
     monkeypatch.setattr(ExpressLane, "answered", count_answered)
     monkeypatch.setattr(ExpressLane, "_land", count_landed)
     return counted
+
+
+@pytest.fixture
+def long_flights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is, no flight is landed for its length."""
+    for module in (express, dialogue):
+        monkeypatch.setattr(module, "FLIGHT_SECONDS_MAX", 60.0)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

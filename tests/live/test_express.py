@@ -13,6 +13,7 @@ import pytest
 
 from proxy.wire import backend, frontend
 from tests.live.flights import (
+    BUSY,
     COUNT,
     LONG,
     NOTE,
@@ -21,6 +22,7 @@ from tests.live.flights import (
     SYNC,
     Flights,
     airborne,
+    arrived,
     execute,
     flying,
     joined,
@@ -221,10 +223,11 @@ async def cancelled(gate: Gate, key: backend.BackendKeyData) -> None:
     writer.close()
 
 
+@pytest.mark.usefixtures("long_flights")
 async def test_a_cancel_stops_a_flight(own: Gate, client: RawClient, flights: Flights) -> None:
     await flying(client, flights, COUNT, b"2")
     running = asyncio.ensure_future(client.converse([execute("s", LONG)]))
-    await asyncio.sleep(0.2)
+    await arrived(own)
     assert flights.landed == 0
     await cancelled(own, key_of(client))
     answer = told(await running)
@@ -250,15 +253,14 @@ async def test_a_client_that_vanishes_stops_its_flight(
     await flying(client, flights, COUNT, b"2")
     client.write(execute("s", LONG))
     await client.writer.drain()
-    await asyncio.sleep(0.2)
+    await arrived(own)
     client.writer.transport.abort()
     admin = await own.source.connect()
-    busy = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'gate' AND state = 'active'"
     for _ in range(100):
-        if not await admin.fetchval(busy):
+        if not await admin.fetchval(BUSY):
             break
         await asyncio.sleep(0.1)
-    assert await admin.fetchval(busy) == 0
+    assert await admin.fetchval(BUSY) == 0
     await admin.close()
     assert flights.landed == 1
 
@@ -266,7 +268,7 @@ async def test_a_client_that_vanishes_stops_its_flight(
 async def test_a_source_that_dies_in_flight(own: Gate, client: RawClient, flights: Flights) -> None:
     await flying(client, flights, COUNT, b"2")
     running = asyncio.ensure_future(client.converse([execute("s", LONG)]))
-    await asyncio.sleep(0.2)
+    await arrived(own)
     admin = await own.source.connect()
     await admin.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'gate'"
@@ -279,11 +281,11 @@ async def test_a_source_that_dies_in_flight(own: Gate, client: RawClient, flight
 
 
 async def test_drain_lets_a_flight_end(flights: Flights) -> None:
-    async with serving() as gate:
+    async with serving(listen={"port": 0, "drain_seconds_max": 60}) as gate:
         client = await RawClient.open(("127.0.0.1", gate.port), STARTUP, gate.token())
         await flying(client, flights, COUNT, b"2")
         running = asyncio.ensure_future(client.converse([execute("s", b"3000000")], readies=2))
-        await asyncio.sleep(0.05)
+        await arrived(gate)
     answer = told(await running)
     assert "DataRow (b'3000000',)" in answer
     assert "57P01" in answer[-1]
@@ -295,7 +297,7 @@ async def test_drain_cuts_a_flight_that_does_not_end(flights: Flights) -> None:
         client = await RawClient.open(("127.0.0.1", gate.port), STARTUP, gate.token())
         await flying(client, flights, COUNT, b"2")
         running = asyncio.ensure_future(client.converse([execute("s", LONG)], readies=2))
-        await asyncio.sleep(0.05)
+        await arrived(gate)
     answer = told(await running)
     assert not any("DataRow" in line for line in answer)
     client.close()
