@@ -18,7 +18,13 @@ from typing import Protocol
 from proxy.catalog.virtual import ClassCatalog
 from proxy.decision import Load, Runnable
 from proxy.faults import Fault, InternalFault, SourceFault, UnsupportedFault
-from proxy.sources.base import BINARY_FORMAT, TEXT_FORMAT, Arguments, SourceConnection
+from proxy.sources.base import (
+    BINARY_FORMAT,
+    TEXT_FORMAT,
+    Arguments,
+    RowStream,
+    SourceConnection,
+)
 from proxy.sources.postgres_loading import LoadingConnection
 from proxy.sql.plan import Fragment
 from proxy.workspace import Workspace
@@ -134,6 +140,7 @@ class _Work:
         fragment, arguments = await self._question(load)
         stream = await connection.execute(fragment, arguments, (BINARY_FORMAT,))
         try:
+            _demand_types(load, stream)
             # The sources compute at the same time; one at a time is written to the engine.
             async with self.turn:
                 await self.target.load(
@@ -157,3 +164,13 @@ class _Work:
             return load.fragment, self.arguments
         formats = self.arguments.format_of_each()
         return load.narrowed, Arguments((*self.arguments.values, keys), (*formats, TEXT_FORMAT))
+
+
+def _demand_types(load: Load, stream: RowStream) -> None:
+    """The engine takes values by the types that were expected, so the source must say the same."""
+    described = stream.description.fields if stream.description is not None else ()
+    for column, found in zip(load.columns, described, strict=True):
+        if column.type_oid not in (0, found.type_oid):
+            raise InternalFault(
+                f"a stage's column has type {found.type_oid}: {column.type_oid} was expected"
+            )

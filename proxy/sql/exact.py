@@ -48,11 +48,15 @@ def common_rules(rules: Iterable[TextRules]) -> TextRules | None:
 
 
 def demand_exact(
-    bound: Bound, safety: Safety, wanted: Iterable[Wanted], catalog: ClassCatalog
+    bound: Bound,
+    safety: Safety,
+    wanted: Iterable[Wanted],
+    catalog: ClassCatalog,
+    others: Iterable[str] = (),
 ) -> None:
     """Raise UnsupportedFault (0A000) where the merge engine might answer otherwise than the sources
-    would."""
-    sources = set()
+    would. `others`: sources of values that come from elsewhere than the parts `wanted`."""
+    sources = set(others)
     for part in wanted:
         source = part.relation.relation.source
         sources.add(source)

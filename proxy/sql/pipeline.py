@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from policies.claims import to_text
-from policies.model import RelationDecision, RelationKey
+from policies.model import ColumnDecision, RelationDecision, RelationKey
 from proxy.catalog import route
 from proxy.catalog.virtual import ClassCatalog, VisibleRelation
 from proxy.faults import DeniedFault, Fault, InternalFault, LimitFault, UnsupportedFault
@@ -29,7 +29,15 @@ from proxy.sql.pattern import settle_patterns
 from proxy.sql.safety import Safety
 from proxy.sql.scope import Bound, ItemKind
 from proxy.sql.shape import shapes
-from proxy.sql.split import MERGE, Keys, PartColumn, point_at_tables, take_apart
+from proxy.sql.split import (
+    MERGE,
+    MERGE_SCHEMA,
+    Keys,
+    PartColumn,
+    point_at_tables,
+    take_apart,
+)
+from proxy.sql.subtree import Stage, take_stages
 from proxy.sql.verify import Verified, verify
 from proxy.wire.type_oids import FIRST_OWN_OID
 
@@ -71,7 +79,8 @@ class Guarded:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One relation of a statement over several sources: guarded, and where its rows go.
+    """One relation of a statement over several sources, or a whole subquery: guarded, and where its
+    rows go.
 
     `asked` is the query before it was guarded, in terms of what the principal sees. `narrowed` is
     the same query for the rows with certain `keys`, an array that is its last parameter.
@@ -201,19 +210,33 @@ def _split(
     parameter_oids: Sequence[int],
     patterns: frozenset[int],
 ) -> Guarded:
-    """Guard each relation at its own source, and what remains over the tables they are loaded to.
+    """Guard each stage and relation at its own source, and what remains over the tables they are
+    loaded to.
 
     Nothing of what remains needs a fence: hidden rows and values never get there.
     """
-    wanted = take_apart(bound, safety, len(parameter_oids))
-    demand_exact(bound, safety, wanted, catalog)
+    stages = take_stages(bound, safety)
+    if stages:
+        bound = bind(bound.node, _resolver_of_stages(resolve, stages), shapes=shapes(catalog))
+        safety = Safety(bound, _comparable(parameter_oids))
+    narrow = {stage.table for stage in stages if stage.is_narrow}
+    wanted = take_apart(bound, safety, len(parameter_oids), narrow)
+    demand_exact(bound, safety, wanted, catalog, {stage.source for stage in stages})
 
     def alone(query: tree.Node, oids: Sequence[int]) -> Guarded:
-        bound_alone = bind(query, resolve)
+        bound_alone = bind(query, resolve, shapes=shapes(catalog))
         judged = Safety(bound_alone, _comparable(oids))
-        return _guarded(bound_alone, judged, decide_once, oids, frozenset())
+        return _guarded(bound_alone, judged, decide_once, oids, patterns)
 
-    parts = []
+    parts = [
+        Part(
+            alone(tree.copy(stage.query), parameter_oids),
+            tree.print_tree(stage.query),
+            stage.table,
+            stage.columns,
+        )
+        for stage in stages
+    ]
     for one in wanted:
         asked = tree.print_tree(one.query)
         narrowed = None
@@ -226,6 +249,8 @@ def _split(
         key: replace(decision, row_limit=cap.row_limit, byte_limit=cap.byte_limit)
         for (key, decision), cap in zip(point_at_tables(bound, wanted).items(), caps, strict=True)
     }
+    for stage in stages:
+        decisions[stage.relation.relation.key] = _all_of(stage, [*map(decide_once, stage.keys)])
     remaining = guard(
         bound,
         Fences(),
@@ -234,6 +259,31 @@ def _split(
         pattern_parameters=patterns,
     )
     return Guarded(verify(remaining), MERGE, tuple(parts))
+
+
+def _resolver_of_stages(resolve: Resolve, stages: Sequence[Stage]) -> Resolve:
+    tables = {stage.table: stage.relation for stage in stages}
+
+    def resolve_stage(schema: str, name: str) -> VisibleRelation | None:
+        # No client could name them: the statement was bound once without them.
+        return tables.get(name) if schema == MERGE_SCHEMA else resolve(schema, name)
+
+    return resolve_stage
+
+
+def _all_of(stage: Stage, read: Sequence[RelationDecision]) -> RelationDecision:
+    """All that a stage brought may be seen; the caps of what it read hold for the whole answer."""
+    rows = [one.row_limit for one in read if one.row_limit is not None]
+    sizes = [one.byte_limit for one in read if one.byte_limit is not None]
+    return RelationDecision(
+        stage.relation.relation.key,
+        tuple(ColumnDecision(column.name, None, None, None) for column in stage.columns),
+        "true",
+        frozenset(),
+        (),
+        row_limit=min(rows, default=None),
+        byte_limit=min(sizes, default=None),
+    )
 
 
 # record and record[]: what `composite = $1` makes of a parameter. No value of them can be sent.

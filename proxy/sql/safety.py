@@ -146,7 +146,7 @@ class Safety(Collations):
         if message.HasField("arg"):
             if not self.is_safe(message.arg):
                 return False
-            if not all(self._is_total("=", message.arg, condition) for condition in conditions):
+            if not all(self.is_total("=", message.arg, condition) for condition in conditions):
                 return False
         results = case_results(message)
         return self._are_safe_together(results) and all(map(self.is_safe, conditions))
@@ -186,12 +186,12 @@ class Safety(Collations):
                 return name in COMPARISONS and self._is_safe_array_comparison(name, left, right)
             case pb.AEXPR_DISTINCT | pb.AEXPR_NOT_DISTINCT | pb.AEXPR_NULLIF:
                 return (
-                    self._is_total("=", left, right) and self.is_safe(left) and self.is_safe(right)
+                    self.is_total("=", left, right) and self.is_safe(left) and self.is_safe(right)
                 )
             case pb.AEXPR_IN:
                 members = right.list.items
                 return self.is_safe(left) and all(
-                    self.is_safe(member) and self._is_total("=", left, member) for member in members
+                    self.is_safe(member) and self.is_total("=", left, member) for member in members
                 )
             case pb.AEXPR_LIKE | pb.AEXPR_ILIKE:
                 return self._is_safe_pattern(message.kind, name, left, right)
@@ -203,7 +203,7 @@ class Safety(Collations):
             ):
                 bounds = right.list.items
                 return self.is_safe(left) and all(
-                    self.is_safe(bound) and self._is_total("<=", left, bound) for bound in bounds
+                    self.is_safe(bound) and self.is_total("<=", left, bound) for bound in bounds
                 )
             case _:
                 return False
@@ -212,14 +212,14 @@ class Safety(Collations):
         if left.HasField("row_expr") and right.HasField("row_expr"):
             pairs = list(zip(left.row_expr.args, right.row_expr.args, strict=False))
             return name in COMPARISONS and all(
-                self.is_safe(one) and self.is_safe(two) and self._is_total(name, one, two)
+                self.is_safe(one) and self.is_safe(two) and self.is_total(name, one, two)
                 for one, two in pairs
             )
         if name in ("~~", "~~*", "!~~", "!~~*"):
             return False  # spelled as an operator: LIKE itself is what people write
         if self._is_recent(name, left, right):
             return True
-        return self._is_total(name, left, right) and self.is_safe(left) and self.is_safe(right)
+        return self.is_total(name, left, right) and self.is_safe(left) and self.is_safe(right)
 
     def _is_recent(self, name: str, left: tree.Node, right: tree.Node) -> bool:
         """`now() ± interval '…'` and its SQL spellings, the interval a bounded literal (pitfall
@@ -236,7 +236,7 @@ class Safety(Collations):
             is_time = tree.names(left.func_call.funcname)[-1] in ("now", "transaction_timestamp")
         return is_time and literals.is_bounded_interval(literal.arg.a_const.sval.sval)
 
-    def _is_total(self, name: str, left: tree.Node, right: tree.Node) -> bool:
+    def is_total(self, name: str, left: tree.Node, right: tree.Node) -> bool:
         """Whether `left name right` is total by the types of its operands."""
         if name in COMPARISONS and self._is_same_enum(left, right):
             return True
@@ -286,7 +286,7 @@ class Safety(Collations):
             return False
         if right.HasField("a_array_expr"):
             return all(
-                self.is_safe(element) and self._is_total(name, left, element)
+                self.is_safe(element) and self.is_total(name, left, element)
                 for element in right.a_array_expr.elements
             )
         if right.HasField("a_const"):
@@ -418,7 +418,7 @@ class Safety(Collations):
             left, right = node.a_expr.lexpr, node.a_expr.rexpr
             return (
                 name in COMPARISONS
-                and self._is_total(name, left, right)
+                and self.is_total(name, left, right)
                 and self._is_quiet_expression(left)
                 and self._is_quiet_expression(right)
             )
@@ -449,7 +449,7 @@ class Safety(Collations):
         if name in _QUIET_AGGREGATES:
             is_known = True
         if name in ("min", "max"):  # of json[] they compare what cannot be compared
-            is_known = all(self._is_total("<", argument, argument) for argument in message.args)
+            is_known = all(self.is_total("<", argument, argument) for argument in message.args)
         if name in ("sum", "avg"):
             is_known = len(message.args) == 1 and self.type_of(message.args[0]) in _QUIET_SUMS
         if message.HasField("agg_filter"):

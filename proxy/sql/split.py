@@ -22,7 +22,7 @@ This file must not know policies, sources' addresses or how anything is fetched.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -51,7 +51,7 @@ _COPIED: Final = frozenset(
 )
 _ORDER: Final = frozenset({"<", "<=", ">", ">="})
 # Inputs of date and time types that ask the server's clock (PostgreSQL documentation, 8.5.1.4).
-_CLOCKS: Final = frozenset({"now", "today", "tomorrow", "yesterday"})
+CLOCKS: Final = frozenset({"now", "today", "tomorrow", "yesterday"})
 _BETWEEN: Final = frozenset(
     {
         pb.AEXPR_BETWEEN, pb.AEXPR_NOT_BETWEEN, pb.AEXPR_BETWEEN_SYM, pb.AEXPR_NOT_BETWEEN_SYM,
@@ -62,11 +62,14 @@ _BETWEEN: Final = frozenset(
 @dataclass(frozen=True, slots=True)
 class PartColumn:
     """One fetched column. `type_name` is its type in the temporary table; `is_text`: the source
-    sends its text, which the remaining statement casts back (types of the source's own)."""
+    sends its text, which the remaining statement casts back (types of the source's own).
+    `type_oid`, unless 0, is what the source must describe it as: it was inferred, not introspected.
+    """
 
     name: str
     type_name: str
     is_text: bool
+    type_oid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +97,21 @@ class Wanted:
     narrowed: tree.Node | None = None
 
 
-def take_apart(bound: Bound, safety: Safety, parameter_count: int) -> tuple[Wanted, ...]:
+def take_apart(
+    bound: Bound, safety: Safety, parameter_count: int, narrow_tables: Collection[str] = ()
+) -> tuple[Wanted, ...]:
     """The parts of a bound statement, one for each relation however often it is named, in an order
     in which each comes after the one that narrows it.
 
-    `bound` is not changed. The queries are trees of their own.
+    `bound` is not changed. The queries are trees of their own. `narrow_tables` are tables of the
+    merge engine, loaded before any part, whose keys may narrow parts.
     """
     read = columns_read(bound)
     by_key: dict[RelationKey, list[Item]] = {}
     for item in bound.items:
         if item.kind is ItemKind.RELATION and item.relation is not None:
             by_key.setdefault(item.relation.relation.key, []).append(item)
+    staged = {key: by_key.pop(key) for key in list(by_key) if key.source == MERGE}
     places = {
         id(item): Place(item, level, unit)
         for level in bound.levels()
@@ -117,6 +124,11 @@ def take_apart(bound: Bound, safety: Safety, parameter_count: int) -> tuple[Want
     narrowness = {one: _narrowness(found) for one, found in conditions.items()}
     ordered = sorted(by_key.values(), key=lambda items: -narrowness.get(id(items[0]), 0))
     tables = {id(items[0]): f"t{number}" for number, items in enumerate(ordered, 1)}
+    for key, (item, *_) in staged.items():
+        if key.name in narrow_tables:
+            tables[id(item)] = key.name
+            narrowness[id(item)] = 1
+            single.append(places[id(item)])
     links = _links(bound, single, tables, narrowness)
     parts = []
     for items in ordered:
@@ -154,7 +166,7 @@ def point_at_tables(bound: Bound, parts: Sequence[Wanted]) -> dict[RelationKey, 
         decisions[key] = RelationDecision(key, shown, "true", frozenset(), ())
     for item in bound.items:
         if item.kind is ItemKind.RELATION and item.relation is not None:
-            item.relation = tables[item.relation.relation.key]
+            item.relation = tables.get(item.relation.relation.key, item.relation)
     return decisions
 
 
@@ -268,7 +280,7 @@ def _links(
             for (item, column), (other, source) in (ends, ends[::-1]):
                 if item is not place.item or id(other) not in known or id(item) in found:
                     continue
-                is_before = _number(tables[id(other)]) < _number(tables[id(item)])
+                is_before = _order(tables[id(other)]) < _order(tables[id(item)])
                 if not is_before or not narrowness[id(other)] or not known[id(other)].conjuncts:
                     continue
                 array_oid = BUILTIN_TYPES[column.type_oid].array_oid
@@ -277,8 +289,9 @@ def _links(
     return found
 
 
-def _number(table: str) -> int:
-    return int(table[1:])
+def _order(table: str) -> tuple[str, int]:
+    """Tables are loaded in this order: those of stages, s1 …, then those of relations, t1 …."""
+    return table[0], int(table[1:])
 
 
 def _compared(part: tree.Node, bound: Bound) -> tuple[_Ends, _Ends] | None:
@@ -340,7 +353,7 @@ def _concerns_only(part: tree.Node, bound: Bound, item: Item) -> bool:
 def _is_exact(part: tree.Node, safety: Safety) -> bool:
     """Whether every server must agree: texts are compared for equality only."""
     for message in tree.walk(part):
-        if message.DESCRIPTOR.name == "A_Const" and message.sval.sval.strip().lower() in _CLOCKS:
+        if message.DESCRIPTOR.name == "A_Const" and message.sval.sval.strip().lower() in CLOCKS:
             return False
         if message.DESCRIPTOR.name != "A_Expr":
             continue

@@ -124,3 +124,13 @@ VALUES ((SELECT count(*) FROM crm.customers), (SELECT count(*) FROM sales.orders
 TABLE crm.regions EXCEPT SELECT sku, title, price FROM sales.products ORDER BY 1;
 SELECT 1 FROM crm.customers c, sales.orders o LIMIT 3 OFFSET 2;
 SELECT c.id FROM crm.customers c JOIN sales.orders o ON o.customer_id = c.id ORDER BY c.id FETCH FIRST 3 ROWS WITH TIES;
+
+-- whole subqueries that one source computes
+SELECT c.name, s.n, s.total FROM crm.customers c JOIN (SELECT customer_id, count(*) AS n, sum(total) AS total FROM sales.orders WHERE status <> 'open' GROUP BY 1 HAVING count(*) > 1) s ON s.customer_id = c.id ORDER BY 3 DESC, 1 LIMIT 12;
+WITH top AS (SELECT customer_id, max(total) AS best FROM sales.orders GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 5), fewest AS (SELECT region, min(credit) AS least, avg(credit) AS mean FROM crm.customers GROUP BY region) SELECT c.name, t.best, f.least, f.mean FROM top t JOIN crm.customers c ON c.id = t.customer_id LEFT JOIN fewest f USING (region) ORDER BY 2 DESC, 1;
+SELECT region, count(*) FROM crm.customers GROUP BY 1 UNION ALL SELECT status, count(*) FROM sales.orders GROUP BY 1 ORDER BY 1, 2;
+SELECT c.region, x.status, x.n FROM (SELECT status, customer_id, count(*) AS n FROM sales.orders GROUP BY GROUPING SETS ((status, customer_id), (status))) x LEFT JOIN crm.customers c ON c.id = x.customer_id ORDER BY 1 NULLS FIRST, 2, 3 DESC LIMIT 40;
+SELECT c.id, c.name FROM crm.customers c WHERE c.id NOT IN (SELECT DISTINCT customer_id FROM sales.orders WHERE customer_id IS NOT NULL AND total * 2 > 900) ORDER BY 1 LIMIT 20;
+SELECT x.customer_id, x.total, c.name FROM (SELECT DISTINCT ON (customer_id) customer_id, total, id FROM sales.orders ORDER BY customer_id, total DESC, id) x JOIN crm.customers c ON c.id = x.customer_id WHERE x.total > 300 ORDER BY 2 DESC, 1 LIMIT 10;
+SELECT r.name, x.pieces FROM crm.regions r CROSS JOIN (SELECT sum(i.quantity) AS pieces, bool_or(i.quantity > 9) AS any FROM sales.items i JOIN sales.orders o ON o.id = i.order_id WHERE o.status LIKE 'p%') x WHERE x.any ORDER BY 1;
+SELECT c.id FROM crm.customers c JOIN (SELECT customer_id AS id FROM sales.orders WHERE total > 500 EXCEPT SELECT customer_id FROM sales.orders WHERE status = 'open') x USING (id) ORDER BY 1;
