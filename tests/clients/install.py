@@ -10,7 +10,6 @@ machine's own settings say where they are.
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sys
 import venv
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.servers import install
 from tests.servers.install import (
     ServerUnavailable,
     cache_directory,
@@ -178,14 +178,8 @@ def debian() -> None:
         wanted.append(DEBIAN_LIBRARIES[0])
     if not Path("/usr/include/openssl/ssl.h").exists():
         wanted.append(DEBIAN_LIBRARIES[1])
-    if not wanted:
-        return
-    if os.geteuid() != 0:
-        raise ServerUnavailable(f"the clients need: apt-get install {' '.join(wanted)}")
-    apt = program("apt-get", "apt")
-    run([apt, "-qq", "update"], what="reading the package lists")
-    command = [apt, "-qq", "install", "-y", "--no-install-recommends", *wanted]
-    run(command, what=f"installing {' '.join(wanted)}")
+    if wanted:
+        install.debian(*wanted)
 
 
 def everything() -> None:

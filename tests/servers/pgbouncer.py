@@ -4,14 +4,12 @@
         psycopg.connect(peer.dsn)
 
 Prepared statements under transaction pooling came with PgBouncer 1.21. A newer one on `PATH` is
-used as it is; otherwise Debian 13's source package is built into the cache, once, which needs root
-for the libevent headers (about a minute). Not part of `python -m tests.servers install`: only the
-benchmark needs it.
+used as it is; otherwise Debian 13's source package is built into the cache, once (about a minute),
+which needs root where a compiler or the headers of libevent and OpenSSL are missing.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -84,20 +82,25 @@ def binary() -> Path:
     return built
 
 
+def _can_be_built() -> bool:
+    """Whether a compiler and the headers are here already."""
+    if not all(shutil.which(program) for program in ("make", "cc", "pkg-config")):
+        return False
+    wanted = ["pkg-config", "--exists", "libevent", "openssl"]
+    return subprocess.run(wanted, check=False).returncode == 0
+
+
 def _build(target: Path) -> None:
+    if not _can_be_built():
+        try:
+            install.debian(*BUILD_PACKAGES)
+        except ServerUnavailable as error:
+            wanted = ".".join(map(str, VERSION_MIN))
+            raise ServerUnavailable(
+                f"PgBouncer {wanted} or newer is not on PATH and cannot be built: {error}"
+            ) from error
     apt = install.program("apt-get", "apt")
-    if os.geteuid() != 0:
-        wanted = ".".join(map(str, VERSION_MIN))
-        raise ServerUnavailable(
-            f"PgBouncer {wanted} or newer is not on PATH, and building it needs root for "
-            f"apt-get install {' '.join(BUILD_PACKAGES)}"
-        )
     target.parent.mkdir(parents=True, exist_ok=True)
-    install.run([apt, "-qq", "update"], what="reading the package lists")
-    install.run(
-        [apt, "-qq", "install", "-y", "--no-install-recommends", *BUILD_PACKAGES],
-        what="installing what PgBouncer is built with",
-    )
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         folder = Path(scratch)
         _fetch_source(apt, folder)

@@ -1,12 +1,8 @@
-"""Behind a real PgBouncer in transaction mode (pitfall 25): many of ours on few of its servers.
-
-Skipped where no PgBouncer is at hand: building one is the benchmark's business.
-"""
+"""Behind a real PgBouncer in transaction mode (pitfall 25): many of ours on few of its servers."""
 
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
@@ -31,16 +27,8 @@ from tests.proxy.sources.live import (
     upto,
     value_of,
 )
-from tests.servers import install, pgbouncer
+from tests.servers import pgbouncer
 from tests.servers.postgres import Server
-
-
-def is_at_hand() -> bool:
-    built = install.cache_directory() / f"pgbouncer-{pgbouncer.SOURCE_SUITE}" / "pgbouncer"
-    return shutil.which("pgbouncer") is not None or built.exists()
-
-
-pytestmark = pytest.mark.skipif(not is_at_hand(), reason="no PgBouncer on PATH or in the cache")
 
 
 @pytest.fixture(scope="module")

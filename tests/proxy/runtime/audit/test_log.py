@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
-import shutil
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +22,7 @@ from proxy.runtime.audit.query import Record, records
 from proxy.runtime.audit.segment import read_head, segment_numbers
 from proxy.runtime.audit.verify import verify
 from tests.proxy.runtime.audit.samples import NOON, FaultyDisk, intent, outcome, refusal
+from tests.servers import install
 
 MODES: tuple[Mode, Mode] = ("strict", "fast")
 
@@ -357,19 +356,25 @@ async def test_a_torn_end_is_recorded_at_the_next_start(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 256 KiB, where the machine lets us mount one."""
+    """A real file system of 256 KiB. A process in namespaces of its own mounts it, which needs no
+    root, and we reach it through that process' root (proc(5), `/proc/pid/root`)."""
     place = tmp_path / "small"
     place.mkdir()
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("a tmpfs cannot be mounted here; the injected errors above cover the code")
-    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=256k", "tmpfs", place], check=False)
-    if made.returncode != 0:
-        pytest.skip("a tmpfs cannot be mounted here; the injected errors above cover the code")
-    try:
-        yield place
-    finally:
-        subprocess.run(["umount", place], check=True)
+    unshare = install.program("unshare", "util-linux")
+    script = f"mount -t tmpfs -o size=256k tmpfs '{place}' && echo mounted && exec cat"
+    with subprocess.Popen(
+        [unshare, "--map-root-user", "--mount", "sh", "-c", script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        told = holder.stdout.readline()
+        assert told == "mounted\n", f"no file system can be mounted in a namespace here: {told}"
+        yield Path(f"/proc/{holder.pid}/root{place}")
+        holder.stdin.close()
 
 
 @pytest.mark.parametrize("mode", MODES)
