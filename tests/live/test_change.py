@@ -139,14 +139,19 @@ async def test_a_new_column_stays_hidden_and_a_dropped_one_is_told() -> None:
 
 
 async def test_drain_lets_a_statement_end() -> None:
-    async with serving() as gate:
+    async with serving(listen={"port": 0, "drain_seconds_max": 60}) as gate:
         busy = await psycopg.AsyncConnection.connect(gate.dsn(), autocommit=True)
         idle = await raw(gate)
         slow = (
             "SELECT count(*) FROM shop.items a, shop.items b WHERE a.id + b.id < 0 AND a.id < 1000"
         )
         running = asyncio.ensure_future(busy.execute(slow))
-        await asyncio.sleep(0.1)
+        admin = await gate.source.connect(DATABASE)
+        is_reading = "SELECT 1 FROM pg_locks WHERE relation = 'shop.items'::regclass"
+        async with asyncio.timeout(60):
+            while await admin.fetchval(is_reading) is None:  # noqa: ASYNC110  the server tells nobody
+                await asyncio.sleep(0.01)
+        await admin.close()
     # The gate has been closed: the running statement got its answer, the idle client its reason.
     cursor = await running
     assert await cursor.fetchall() == [(0,)]

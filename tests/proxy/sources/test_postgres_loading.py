@@ -14,7 +14,13 @@ from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_loading import LoadingConnection, LoadingSource, tuples
 from proxy.wire.backend import DataRow
 from proxy.wire.batch import RowBatch
-from tests.proxy.sources.live import NO_ARGUMENTS, fragment, options_of, rows_of
+from tests.proxy.sources.live import (
+    NO_ARGUMENTS,
+    eventually,
+    fragment,
+    options_of,
+    rows_of,
+)
 from tests.servers.postgres import Server
 
 VALUES = """SELECT g, CASE WHEN g % 3 = 0 THEN NULL ELSE g::numeric / 7 END AS n, 'ü' || g AS t,
@@ -119,21 +125,27 @@ async def test_a_connection_serves_one_statement_and_ends(postgres_server: Serve
 
 
 async def test_a_statement_that_runs_when_released_is_stopped(postgres_server: Server) -> None:
-    async with loading(postgres_server) as target:
-        sleep = fragment("SELECT pg_catalog.pg_sleep(120), 'loading test'")
-        running = asyncio.ensure_future(rows_of(await target.execute(sleep, NO_ARGUMENTS)))
-        await asyncio.sleep(0.1)
-        await target.release()
-        with pytest.raises(SourceFault):
-            await running
+    sleep = "SELECT pg_catalog.pg_sleep(120), 'loading test'"
     with postgres_server.connect() as admin:
-        query = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE %s AND state = 'active'"
-        for _ in range(100):
-            (left,) = admin.execute(query, ["SELECT%pg_sleep(120), 'loading test'"]).fetchone()  # type: ignore[misc]
-            if not left:
-                return
-            await asyncio.sleep(0.05)
-    raise AssertionError("the server works on in vain")
+
+        def is_running() -> bool:
+            query = "SELECT 1 FROM pg_stat_activity WHERE query LIKE %s AND state = 'active'"
+            return (
+                admin.execute(query, ["SELECT%pg_sleep(120), 'loading test'"]).fetchone()
+                is not None
+            )
+
+        async with loading(postgres_server) as target:
+
+            async def run() -> None:
+                await rows_of(await target.execute(fragment(sleep), NO_ARGUMENTS))
+
+            running = asyncio.ensure_future(run())
+            await eventually(is_running)
+            await target.release()
+            with pytest.raises(SourceFault):
+                await running
+        await eventually(lambda: not is_running())
 
 
 async def test_keys_of_a_loaded_table(postgres_server: Server) -> None:
