@@ -30,7 +30,7 @@ test: ## everything: set-up, real servers, all tests
 	@$(PHASE) set-up $(MAKE) --no-print-directory install
 	@$(PHASE) clients $(BIN)/python -m tests.clients install & clients=$$!; \
 		$(PHASE) servers $(BIN)/python -m tests.servers install; wait $$clients
-	@$(PHASE) tests $(BIN)/python -m pytest $(TEST_ARGUMENTS)
+	@$(PHASE) tests $(BIN)/python -m pytest -n auto --maxprocesses 4 $(TEST_ARGUMENTS)
 
 lint: install ## ruff check, ruff format --check, mypy --strict
 	@$(BIN)/ruff check

@@ -15,8 +15,10 @@ from contextlib import ExitStack
 import pytest
 import structlog
 
-from tests.servers import keycloak as keycloak_server
-from tests.servers import postgres
+from proxy.runtime.embedded import Cluster
+from tests.servers import embedded, postgres
+
+pytest_plugins = ["tests.sharing"]
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +27,18 @@ def _log_configuration() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _copied_clusters() -> Iterator[None]:
+    with embedded.copied():
+        yield
+
+
+@pytest.fixture
+def genuine_initdb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of how a cluster is made."""
+    monkeypatch.setattr(Cluster, "_initialise", embedded.GENUINE)
 
 
 @pytest.fixture(scope="session")
@@ -55,26 +69,3 @@ def postgres_major_server(
 ) -> postgres.Server:
     """Each supported PostgreSQL in turn."""
     return postgres_of(request.param)
-
-
-_keycloak: list[keycloak_server.Background] = []
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Keycloak takes a minute or two: it is prepared beside the first tests, if any needs it."""
-    is_needed = any("keycloak" in getattr(item, "fixturenames", ()) for item in session.items)
-    if is_needed and not session.config.option.collectonly and not _keycloak:
-        _keycloak.append(keycloak_server.Background())
-
-
-def pytest_sessionfinish() -> None:
-    """Stop what ran beside the tests."""
-    for one in _keycloak:
-        one.close()
-    _keycloak.clear()
-
-
-@pytest.fixture(scope="session")
-def keycloak() -> keycloak_server.Keycloak:
-    """A real Keycloak with the realm of `tests/servers/keycloak-realm.json`."""
-    return _keycloak[0].get()

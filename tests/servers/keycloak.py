@@ -249,12 +249,15 @@ def _wait_for_group(group: int) -> None:
 
 
 class Background:
-    """Prepares and runs one server beside the tests; `get` waits for it."""
+    """Prepares and runs one server beside the tests.
 
-    def __init__(self) -> None:
+    Its address, or why there is none, is written to the file `answer`, because those who wait for
+    it by `awaited` may be other processes.
+    """
+
+    def __init__(self, answer: Path) -> None:
+        self._answer = answer
         self._is_over = threading.Event()
-        self._is_ready = threading.Event()
-        self._found: Keycloak | Exception | None = None
         # The server ends with the thread that started it, so the thread stays until the end.
         self._thread = threading.Thread(target=self._run, name="keycloak", daemon=True)
         self._thread.start()
@@ -262,21 +265,33 @@ class Background:
     def _run(self) -> None:
         try:
             with running() as keycloak:
-                self._found = keycloak
-                self._is_ready.set()
+                self._tell({"port": keycloak.port})
                 self._is_over.wait()
         except Exception as error:
-            self._found = error
-            self._is_ready.set()
+            self._tell({"failure": str(error)})
 
-    def get(self) -> Keycloak:
-        """The server, once it answers. Raises `ServerUnavailable`."""
-        self._is_ready.wait(2 * START_TIMEOUT_SECONDS)
-        if isinstance(self._found, Keycloak):
-            return self._found
-        raise ServerUnavailable(str(self._found or "Keycloak is not ready"))
+    def _tell(self, told: dict[str, object]) -> None:
+        written = self._answer.with_suffix(".written")
+        written.write_text(json.dumps(told))
+        written.rename(self._answer)
 
     def close(self) -> None:
         """Stop it."""
         self._is_over.set()
         self._thread.join(3 * STOP_TIMEOUT_SECONDS)
+
+
+def awaited(answer: Path) -> Keycloak:
+    """The server whose `Background` writes to `answer`, once it is there.
+
+    Raises `ServerUnavailable` with the reason.
+    """
+    deadline = time.monotonic() + 2 * START_TIMEOUT_SECONDS
+    while not answer.exists():
+        if time.monotonic() > deadline:
+            raise ServerUnavailable("Keycloak is not ready")
+        time.sleep(0.2)
+    told = json.loads(answer.read_text())
+    if "failure" in told:
+        raise ServerUnavailable(told["failure"])
+    return Keycloak(told["port"])
