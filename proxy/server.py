@@ -40,6 +40,7 @@ from proxy.runtime.state.cluster import running
 from proxy.runtime.state.database import prepare
 from proxy.runtime.state.place import StateError, StatePlace, StateUnreachable
 from proxy.runtime.tasks import spawn
+from proxy.shadow_major import shadow_major
 from proxy.upkeep import StartRefused
 from proxy.worker_process import LOG, RELEASE, RELOAD, SHARE, Instructions
 
@@ -131,11 +132,13 @@ async def opened(
             place = await _state(configuration.state, stack, is_successor=predecessor is not None)
         kept = partial(_kept, stack=stack, is_successor=predecessor is not None)
         directory = configuration.shadow.directory or scratch / "shadow"
-        cluster = await kept(shadow_cluster, directory, "catalog server")
+        major = await shadow_major(configuration)
+        shadow = partial(shadow_cluster, major=major)
+        cluster = await kept(shadow, directory, "catalog server")
         merge = None
         if len(configuration.sources) > 1:
             directory = configuration.federation.directory or scratch / "merge"
-            merge = await kept(_merging(configuration), directory, "merge engine")
+            merge = await kept(_merging(configuration, major), directory, "merge engine")
         listen = configuration.listen
         reserved = ports.reserve(listen.host, listen.port, is_taken_over=predecessor is not None)
         port = stack.enter_context(reserved).getsockname()[1]
@@ -223,11 +226,12 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _merging(configuration: Configuration) -> Callable[[Path], Cluster]:
+def _merging(configuration: Configuration, major: int) -> Callable[[Path], Cluster]:
     federation = configuration.federation
     return partial(
         merge_cluster,
         spill_bytes_max=federation.spill_bytes_max,
+        major=major,
         connections_max=worker_count(configuration) * federation.connections_max,
     )
 

@@ -72,6 +72,7 @@ FLOOR_4 = (
     "proxy.proof",
     "proxy.reception_desk",
     "proxy.server",
+    "proxy.shadow_major",
     "proxy.tls",
     "proxy.worker",
     "proxy.worker_process",

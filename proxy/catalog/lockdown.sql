@@ -81,6 +81,9 @@ DECLARE
         'pg_stat_get_backend_xact_start', 'pg_stat_get_progress_info',
         'pg_stat_get_db_numbackends', 'pg_stat_get_wal_senders', 'pg_stat_get_wal_receiver',
         'pg_lock_status', 'pg_blocking_pids', 'pg_safe_snapshot_blocking_pids',
+        'pg_stat_get_backend_io', 'pg_stat_get_backend_wal',
+        -- privileges on shared objects too, by a guessed number
+        'pg_get_acl',
         -- the machine and the cluster
         'inet_server_addr', 'inet_server_port', 'inet_client_addr', 'inet_client_port',
         'pg_relation_filepath', 'pg_relation_filenode', 'pg_filenode_relation',
@@ -244,12 +247,12 @@ BEGIN
         WHERE pronamespace = 'pg_catalog'::regnamespace AND proname ~ '^pg_stat_get_'
           AND proname !~ '^pg_stat_get_(db|backend|subscription|function|xact_function)_'
           AND proargtypes = '26' AND NOT proretset
-          AND prorettype IN ('bigint'::regtype, 'timestamptz'::regtype)
+          AND prorettype IN ('bigint'::regtype, 'timestamptz'::regtype, 'float8'::regtype)
     LOOP
         EXECUTE format(
             'CREATE OR REPLACE FUNCTION pg_catalog.%s RETURNS %s LANGUAGE sql STABLE AS %L',
             function.name, function.result, format('SELECT CASE WHEN $1 IS NOT NULL THEN %s::%s END',
-                CASE WHEN function.result = 'bigint'::regtype THEN '0' ELSE 'NULL' END,
+                CASE WHEN function.result = 'timestamptz'::regtype THEN 'NULL' ELSE '0' END,
                 function.result));
     END LOOP;
 END

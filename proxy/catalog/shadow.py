@@ -11,6 +11,7 @@ process owns, and keeps at most `classes_max` class databases, the least recentl
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -27,9 +28,14 @@ from proxy.catalog.class_database import (
 from proxy.catalog.shadow_class import LinkCount, Materialised, ShadowClass
 from proxy.catalog.virtual import ClassCatalog
 from proxy.faults import SourceFault
-from proxy.runtime.embedded import SHADOW_MAJOR, Cluster
+from proxy.runtime.embedded import DEFAULT_MAJOR, Cluster
 
 CLASSES_MAX: Final = 64  # 8 to 35 MB of disk each
+MAJOR_OLD: Final = 16
+MAJOR_NEW: Final = 18
+SOURCE_MAJOR_OF_NEW: Final = 17
+"""The oldest sources that a new shadow stands for: JSON_TABLE and its like began there."""
+
 AUTHENTICATION: Final = ("local samerole all trust",)
 SETTINGS: Final = {
     "max_connections": "250",
@@ -46,7 +52,18 @@ class RunningCluster(ClusterAddress, Protocol):
     def socket_path(self) -> Path: ...
 
 
-def shadow_cluster(directory: Path, major: int | None = SHADOW_MAJOR) -> Cluster:
+def major_for(source_majors: Iterable[int]) -> int:
+    """Which Postgres the shadow should be for sources of these major versions.
+
+    The newer one where every source is new enough; else the older, which knows less than a new
+    source, but claims nothing that an old one lacks. Without sources: the older.
+    """
+    majors = list(source_majors)
+    is_new = bool(majors) and min(majors) >= SOURCE_MAJOR_OF_NEW
+    return MAJOR_NEW if is_new else MAJOR_OLD
+
+
+def shadow_cluster(directory: Path, major: int | None = DEFAULT_MAJOR) -> Cluster:
     """The cluster that a shadow needs, not yet started. `directory` is the shadow's alone."""
     return Cluster(
         directory,

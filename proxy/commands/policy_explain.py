@@ -42,6 +42,7 @@ from proxy.runtime.config import Configuration
 from proxy.runtime.embedded import ClusterError
 from proxy.session import Session
 from proxy.settings import Settings
+from proxy.shadow_major import chosen
 from proxy.sql.classify import classify
 from proxy.sql.parse import Kind, Statement, parse
 from proxy.sql.tree import copy
@@ -132,7 +133,8 @@ async def _decide(
     classify(replace(statement, node=copy(statement.node)))
     database = database_name(configuration)
     with tempfile.TemporaryDirectory(prefix="sallyport-explain-") as directory:
-        cluster = shadow_cluster(Path(directory) / "shadow")
+        majors = [one.server_version // 10_000 for one in estate.catalogs]
+        cluster = shadow_cluster(Path(directory) / "shadow", chosen(configuration.shadow, majors))
         try:
             with progress.step("shadow Postgres"):
                 await cluster.start()

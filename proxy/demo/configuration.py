@@ -65,7 +65,8 @@ def configuration_text(
         "search_path": list(company.SCHEMAS),
         # The demonstration's log is for looking at, not for a court: 50 ms may be lost with power.
         "audit": {"directory": str(state.audit), "mode": "fast"},
-        "shadow": {"directory": str(state.shadow)},
+        # Distributions' psql is often 15 or 16, whose \l a newer catalog does not answer.
+        "shadow": {"directory": str(state.shadow), "major": 16},
         "state": {"directory": str(state.access)},
         "log": {"level": "warning", "format": "console"},
     }

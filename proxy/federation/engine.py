@@ -27,7 +27,7 @@ from proxy.catalog.virtual import ClassCatalog
 from proxy.faults import SourceFault
 from proxy.federation.merge import unavailable
 from proxy.federation.merge_database import Design, design_of, drop, ensure
-from proxy.runtime.embedded import Cluster
+from proxy.runtime.embedded import DEFAULT_MAJOR, Cluster
 from proxy.runtime.tasks import spawn
 from proxy.sources.pool import Pool, PoolLimits
 from proxy.sources.postgres_loading import LoadingConnection, LoadingSource
@@ -50,16 +50,23 @@ DATABASES_MAX: Final = 32
 _LOST = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
-def merge_cluster(directory: Path, spill_bytes_max: int, connections_max: int = 80) -> Cluster:
+def merge_cluster(
+    directory: Path,
+    spill_bytes_max: int,
+    connections_max: int = 80,
+    major: int | None = DEFAULT_MAJOR,
+) -> Cluster:
     """The cluster that merge engines need, not yet started.
 
     `spill_bytes_max`: temporary files of one connection; beyond, its statement ends with 53400.
-    `connections_max`: of all engines together.
+    `connections_max`: of all engines together. `major` is the shadow's: what that one has described
+    must run here.
     """
     kilobytes = str(max(spill_bytes_max // 1024, 1))
     connections = str(connections_max + ADMINISTRATION_CONNECTIONS_MAX)
     return Cluster(
         directory,
+        major=major,
         durable=False,
         settings=SETTINGS | {"temp_file_limit": kilobytes, "max_connections": connections},
         authentication=AUTHENTICATION,

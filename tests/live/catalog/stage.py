@@ -18,7 +18,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from policies.load import load as load_policy
-from proxy.catalog.shadow import shadow_cluster
+from proxy.catalog.shadow import MAJOR_OLD, shadow_cluster
 from proxy.runtime.config import load as load_configuration
 from proxy.runtime.embedded import Cluster
 from proxy.worker import Post, Worker, opened
@@ -121,15 +121,16 @@ async def all_columns(source: Cluster) -> dict[str, list[str]]:
 
 
 @asynccontextmanager
-async def serving(schema: str) -> AsyncIterator[Stage]:
-    """A gate in this process over a source with `schema`; analyst sees all, clerk a little."""
+async def serving(schema: str, major: int = MAJOR_OLD) -> AsyncIterator[Stage]:
+    """A gate in this process over a source with `schema`; analyst sees all, clerk a little. Source
+    and catalog server are of one major version."""
     with tempfile.TemporaryDirectory(prefix="sallyport-catalog-") as name:
         directory = Path(name)
         (directory / "post").mkdir(mode=0o700)
         key = Ed25519PrivateKey.generate()
         async with (
-            Cluster(directory / "source", durable=False) as source,
-            shadow_cluster(directory / "shadow") as shadow,
+            Cluster(directory / "source", major=major, durable=False) as source,
+            shadow_cluster(directory / "shadow", major) as shadow,
         ):
             await _fill(source, schema)
             everything = await all_columns(source)
@@ -143,11 +144,13 @@ async def serving(schema: str) -> AsyncIterator[Stage]:
 
 
 @asynccontextmanager
-async def reference() -> AsyncIterator[Cluster]:
-    """A stock Postgres 16 with the visible schema; `analyst` is an ordinary role of it."""
+async def reference(major: int = MAJOR_OLD) -> AsyncIterator[Cluster]:
+    """A stock Postgres with the visible schema; `analyst` is an ordinary role of it."""
     with tempfile.TemporaryDirectory(prefix="sallyport-catalog-") as name:
         trust = (f"local {DATABASE} analyst trust",)
-        async with Cluster(Path(name) / "reference", durable=False, authentication=trust) as real:
+        async with Cluster(
+            Path(name) / "reference", major=major, durable=False, authentication=trust
+        ) as real:
             await _execute(real, f"CREATE DATABASE {DATABASE}", "postgres")
             await _execute(real, "CREATE ROLE analyst LOGIN")
             await _execute(real, VISIBLE)

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import pytest
 import pytest_asyncio
 
 from proxy.catalog import route
+from proxy.catalog.shadow import MAJOR_NEW, MAJOR_OLD
 from tests.live.catalog.asking import Reply, ask, oid_finder
 from tests.live.catalog.stage import CLERKS_PART, COMPANY, HIDDEN, MARK, Stage, serving
 from tests.live.wire import RawClient
@@ -25,10 +27,11 @@ Worlds = tuple[Stage, Stage]
 NOT_COMPARED = frozenset({"pg_cursors"})
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def worlds() -> AsyncIterator[Worlds]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session", params=[MAJOR_OLD, MAJOR_NEW])
+async def worlds(request: pytest.FixtureRequest) -> AsyncIterator[Worlds]:
     """The full world, in which all-seeing classes were built first, and the clerk's."""
-    async with serving(COMPANY + HIDDEN) as full, serving(CLERKS_PART) as small:
+    major = request.param
+    async with serving(COMPANY + HIDDEN, major) as full, serving(CLERKS_PART, major) as small:
         for role in ("analyst", "stranger"):
             client = await full.client(role)
             reply = await ask(client, Entry(0, role, "SELECT count(*) FROM pg_class"))

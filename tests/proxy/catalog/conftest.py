@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import asyncpg
@@ -10,7 +11,7 @@ import pytest
 
 from policies.model import RelationKey, VisibleColumn
 from proxy.catalog.introspect import introspect
-from proxy.catalog.shadow import Shadow, shadow_cluster
+from proxy.catalog.shadow import MAJOR_OLD, Shadow, shadow_cluster
 from proxy.catalog.virtual import ClassCatalog, SourceCatalog, class_catalog
 from proxy.runtime.embedded import Cluster
 from tests.servers import postgres
@@ -38,18 +39,37 @@ async def company(postgres_server: postgres.Server) -> AsyncIterator[SourceCatal
         yield catalog
 
 
-@pytest.fixture(scope="session")
-async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
-    async with shadow_cluster(tmp_path_factory.mktemp("shadow")) as running:
-        yield running
+Place = tuple[Cluster, Shadow]
 
 
 @pytest.fixture(scope="session")
-async def shadow(cluster: Cluster) -> AsyncIterator[Shadow]:
-    made = Shadow(cluster, DATABASE)
-    await made.start()
-    yield made
-    await made.close()
+async def place_of(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Callable[[int], Awaitable[Place]]]:
+    """A function from a major version to its shadow, made on first use."""
+    places: dict[int, Place] = {}
+    async with AsyncExitStack() as stack:
+
+        async def place(major: int) -> Place:
+            if major not in places:
+                folder = tmp_path_factory.mktemp("shadow")
+                cluster = await stack.enter_async_context(shadow_cluster(folder, major))
+                places[major] = (cluster, Shadow(cluster, DATABASE))
+                await places[major][1].start()
+                stack.push_async_callback(places[major][1].close)
+            return places[major]
+
+        yield place
+
+
+@pytest.fixture(scope="session")
+async def cluster(place_of: Callable[[int], Awaitable[Place]]) -> Cluster:
+    return (await place_of(MAJOR_OLD))[0]
+
+
+@pytest.fixture(scope="session")
+async def shadow(place_of: Callable[[int], Awaitable[Place]]) -> Shadow:
+    return (await place_of(MAJOR_OLD))[1]
 
 
 def everything(catalog: SourceCatalog) -> ClassCatalog:

@@ -118,6 +118,20 @@ async def test_a_locale_that_the_machine_lacks_is_told(engine: MergeEngine) -> N
     await connection.release()
 
 
+async def test_a_builtin_locale_needs_a_new_engine(engine: MergeEngine, tmp_path: Path) -> None:
+    rules = TextRules("C", "builtin:C.UTF-8")
+    with pytest.raises(UnsupportedFault, match="lacks the locale"):
+        await engine.open(catalog(rules, rules), SOURCES, {})
+    lower = "SELECT pg_catalog.lower('Ä')"
+    async with merge_cluster(tmp_path / "merge", 1 << 20, major=18) as cluster:
+        new = MergeEngine(cluster, "analytics", statement_ms_max=5_000, connections_max=2)
+        for known, expected in ((rules, "ä"), (TextRules(), "Ä")):
+            connection = await new.open(catalog(known, known), SOURCES, {})
+            assert await value_of(connection, lower) == expected.encode()
+            await connection.release()
+        await new.close()
+
+
 async def test_a_source_that_is_not_asked_has_no_say_in_the_order_of_texts(
     engine: MergeEngine,
 ) -> None:

@@ -115,10 +115,20 @@ async def test_second_owner_is_refused_while_the_first_lives(cluster: Cluster) -
 
 
 async def test_wrong_major_is_refused_with_both_versions(tmp_path: Path) -> None:
-    async with Cluster(tmp_path / "c", major=16, durable=False):
+    async with Cluster(tmp_path / "c", major=16, durable=True):
         pass
     with pytest.raises(ClusterError, match="made by Postgres 16, not 18"):
-        await Cluster(tmp_path / "c", major=18, durable=False).start()
+        await Cluster(tmp_path / "c", major=18, durable=True).start()
+
+
+async def test_disposable_cluster_of_another_major_is_made_anew(tmp_path: Path) -> None:
+    for major in (16, 18):
+        async with Cluster(tmp_path / "c", major=major, durable=False) as cluster:
+            connection = await cluster.connect()
+            assert connection.get_server_version().major == major
+            assert await connection.fetchval("SELECT to_regclass('public.mine')") is None
+            await connection.execute("CREATE TABLE public.mine (a int)")
+            await connection.close()
 
 
 async def test_bad_setting_gives_the_log_tail(tmp_path: Path) -> None:
