@@ -16,6 +16,7 @@ from proxy.faults import Fault
 from proxy.inner import CANDIDATES_MAX
 from proxy.sources.base import BINARY_FORMAT, TEXT_FORMAT, Arguments
 from proxy.sql import tree
+from proxy.sql.classify import text_of
 from proxy.sql.parameter import undefined
 from proxy.sql.parse import Statement, parse
 from proxy.utility import constant_text
@@ -187,4 +188,4 @@ def _locations(node: tree.Node) -> list[int]:
 def _printed(node: tree.Node) -> str:
     query = tree.select()
     query.target_list.append(tree.target(node))
-    return tree.print_tree(query).removeprefix("SELECT ")
+    return text_of(query).removeprefix("SELECT ")

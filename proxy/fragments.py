@@ -12,7 +12,7 @@ from collections.abc import Callable
 from policies.claims import ClaimValue
 from proxy.catalog.class_database import TEXT_OID, Oids
 from proxy.decision import Load
-from proxy.sql.classify import CopyOptions
+from proxy.sql.copy_to import CopyOptions
 from proxy.sql.pipeline import Guarded
 from proxy.sql.plan import Fragment, copy_fragment, query_fragment
 

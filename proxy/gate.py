@@ -32,6 +32,7 @@ from proxy.rows import encode_rows, notice_message
 from proxy.run import Run, run_catalog, run_merged, run_source, split_frames
 from proxy.runtime.audit import AuditFault
 from proxy.sql import tree
+from proxy.sql.classify import text_of
 from proxy.sql.parameter import refuse_parameters
 from proxy.sql.parse import Kind, Statement, parse
 from proxy.trace_comment import trace_id
@@ -280,8 +281,8 @@ class Gate:
         for one in types:
             null = pb.TypeCast(arg=tree.null(), type_name=one.type_name)
             probe.target_list.append(tree.target(pb.Node(type_cast=null)))
-        (query,) = parse(tree.print_tree(probe))
         try:
+            (query,) = parse(text_of(probe))
             decided = await self._decider.decide(workspace.session, query, ())
         except Fault as fault:
             fault.position = None  # it points into our own text

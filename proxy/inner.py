@@ -12,6 +12,7 @@ import re
 
 from proxy.faults import Fault, SyntaxFault
 from proxy.sql import tree
+from proxy.sql.classify import refusal, text_of
 from proxy.sql.parse import Kind, Statement, parse
 
 CANDIDATES_MAX = 8
@@ -19,7 +20,8 @@ CANDIDATES_MAX = 8
 
 
 def inner_statement(statement: Statement) -> Statement:
-    """The query inside a PREPARE or DECLARE. Raises SyntaxFault, and the faults of `parse`."""
+    """The query inside a PREPARE or DECLARE. Raises SyntaxFault, and the faults of `parse` and
+    `classify`."""
     keyword = "FOR" if statement.kind is Kind.DECLARE else "AS"
     query = tree.inner(statement.node.query)
     places = re.finditer(rf"\b{keyword}\b", statement.text, re.IGNORECASE)
@@ -29,7 +31,9 @@ def inner_statement(statement: Statement) -> Statement:
         if found is not None and tree.same_tree(found.node, query):
             offset = statement.offset + place.end() + found.offset
             return Statement(found.text, offset, found.node, found.kind, found.byte_offset)
-    printed = _parsed_alone(tree.print_tree(query))
+    if query.DESCRIPTOR.name != "SelectStmt":
+        raise refusal(Statement("", 0, query, Kind.WRITE))
+    printed = _parsed_alone(text_of(query))
     if printed is None:
         raise SyntaxFault(f"{statement.kind.name} takes exactly one query")
     return printed

@@ -68,8 +68,9 @@ def _is_of_existing(select: tree.Node, calls: tuple[SettingCall, ...]) -> bool:
     rest = pb.SelectStmt()
     rest.CopyFrom(select)
     rest.ClearField("target_list")
-    printed = tree.print_tree(rest)
-    return printed in [f"SELECT FROM {one} WHERE name = '{next(iter(names))}'" for one in _TABLES]
+    texts = [f"SELECT FROM {one} WHERE name = '{next(iter(names))}'" for one in _TABLES]
+    known = [tree.parse_tree(text).stmts[0].stmt.select_stmt for text in texts]
+    return any(tree.same_tree(rest, one) for one in known)
 
 
 def _call(target: tree.Node, statement: Statement) -> SettingCall | None:

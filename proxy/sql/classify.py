@@ -26,6 +26,7 @@ from proxy.faults import DeniedFault, Fault, LimitFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.classification import Kind as NameKind
+from proxy.sql.copy_to import CopyOptions, copy_query
 from proxy.sql.parse import Kind, Statement
 
 
@@ -34,14 +35,6 @@ class Route(Enum):
 
     DATA = auto()
     CATALOG = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class CopyOptions:
-    """What COPY … TO STDOUT asks for; `options` are the client's own DefElem nodes, reviewed."""
-
-    format: str
-    options: tuple[tree.Node, ...]
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ def classify(statement: Statement) -> Classified:
     gate does not do, Fault (42883, 42704) for a name that does not exist.
     """
     if statement.kind is Kind.COPY_TO:
-        query, copy = _copy_query(statement.node)
+        query, copy = copy_query(statement.node)
     elif statement.kind in (Kind.QUERY, Kind.EXPLAIN_POLICY):
         query, copy = statement.node, None
     else:
@@ -96,6 +89,17 @@ def classify(statement: Statement) -> Classified:
     facts = _Facts(statement)
     _walk(query, facts)
     return Classified(statement, query, _route(query, facts), copy)
+
+
+def text_of(query: tree.Node) -> str:
+    """The text of a client's query, printed only if it may go on: the printer is a library that
+    ends the process for a tree that it does not expect. Raises as `classify` does."""
+    try:
+        classify(Statement("", 0, query, Kind.QUERY))
+    except Fault as fault:
+        fault.position = None  # the query stands nowhere by itself
+        raise
+    return tree.print_tree(query)
 
 
 def refusal(statement: Statement) -> Fault:
@@ -370,41 +374,3 @@ def _collect(message: tree.Node, with_names: frozenset[str], found: list[tree.No
     for child in tree.children(message):
         if child.DESCRIPTOR.name != "WithClause":
             _collect(child, inner, found)
-
-
-# COPY
-
-_COPY_OPTIONS = frozenset(
-    {"format", "delimiter", "null", "header", "quote", "escape", "force_quote", "encoding"}
-)
-_COPY_FORMATS = frozenset({"text", "csv", "binary"})
-
-
-def _copy_query(node: tree.Node) -> tuple[tree.Node, CopyOptions]:
-    if node.is_program or node.filename:
-        raise DeniedFault("permission denied: COPY to a file or program is not allowed")
-    format_name = "text"
-    for option in node.options:
-        element = option.def_elem
-        if element.defname not in _COPY_OPTIONS:
-            raise UnsupportedFault(f'COPY option "{element.defname}" is not supported')
-        if element.defname == "format":
-            format_name = element.arg.string.sval
-        if element.defname == "encoding" and element.arg.string.sval.upper() not in (
-            "UTF8",
-            "UTF-8",
-        ):
-            raise UnsupportedFault("COPY in another encoding than UTF8 is not supported")
-    if format_name not in _COPY_FORMATS:
-        raise Fault(f'COPY format "{format_name}" not recognized', sqlstate="22023")
-    if node.HasField("relation"):
-        query = tree.select()
-        columns = [tree.column(attribute.string.sval) for attribute in node.attlist]
-        star = pb.Node(column_ref=pb.ColumnRef(fields=[pb.Node(a_star=pb.A_Star())]))
-        query.target_list.extend(tree.target(column) for column in columns or [star])
-        query.from_clause.append(tree.wrap(node.relation))
-    elif node.query.HasField("select_stmt"):
-        query = node.query.select_stmt
-    else:
-        raise DeniedFault("permission denied: this gate is read-only")
-    return query, CopyOptions(format_name, tuple(node.options))

@@ -19,12 +19,12 @@ from proxy.faults import DeniedFault, Fault, InternalFault, LimitFault, Unsuppor
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.bind import Resolve, bind
-from proxy.sql.classify import Classified, base_relations
+from proxy.sql.classify import Classified, base_relations, classify
 from proxy.sql.exact import demand_exact
 from proxy.sql.fence import Fences, place_fences
 from proxy.sql.guard import GuardedRelation, Rewritten, guard
 from proxy.sql.identity import SessionFacts, make_printable, settle
-from proxy.sql.parse import Statement
+from proxy.sql.parse import Kind, Statement
 from proxy.sql.pattern import settle_patterns
 from proxy.sql.safety import Safety
 from proxy.sql.scope import Bound, ItemKind
@@ -342,6 +342,7 @@ def local_names(statement: Statement, database: str) -> Statement:
     ]
     if not found:
         return statement
+    classify(statement)  # the printer is shown nothing that was not judged
     node = tree.copy(statement.node)
     for message in tree.walk(node):
         if message.DESCRIPTOR.name == "RangeVar" and message.catalogname:
@@ -351,6 +352,8 @@ def local_names(statement: Statement, database: str) -> Statement:
             catalog, schema, name, _ = tree.names(message.fields)
             _demand_database(catalog, schema, name, database)
             del message.fields[0]
+    if statement.kind is Kind.COPY_TO:  # its query is printed where it is described (`text_of`)
+        return replace(statement, node=node)
     return replace(statement, text=tree.print_tree(node), node=node)
 
 

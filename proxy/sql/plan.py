@@ -18,7 +18,7 @@ from policies.identity import ClaimLookup
 from proxy.faults import InternalFault, UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.claim import ClaimSlot
-from proxy.sql.classify import CopyOptions
+from proxy.sql.copy_to import CopyOptions
 from proxy.sql.verify import Verified
 
 ClaimValues = Callable[[str], ClaimValue]

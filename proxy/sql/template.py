@@ -7,7 +7,7 @@ own: a parser's generic normalisation lifts too much (`GROUP BY a+1` and `a+2` b
 lifted only where both are surely alike: `column op literal`, op a comparison, inside WHERE or ON;
 the literal's type class goes with it. Every other literal stays in the template and so in its key.
 
-This file must not know the cache that its keys are for, nor what is allowed.
+This file must not know the cache that its keys are for.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from postgast import pg_query_pb2 as pb
 
 from proxy.sql import tree
+from proxy.sql.classify import text_of
 from proxy.sql.infer import COMPARISONS, INT4_OID, INT8_OID, NUMERIC_OID
 from proxy.sql.parse import Statement
 
@@ -56,8 +57,8 @@ def lift(statement: Statement) -> Template | None:
 
 
 def with_text(template: Template) -> Statement:
-    """The template's statement with its text printed, for whoever decides it."""
-    return replace(template.statement, text=tree.print_tree(template.statement.node))
+    """The template's statement with its text, for whoever decides it. Raises as `classify` does."""
+    return replace(template.statement, text=text_of(template.statement.node))
 
 
 class _Lifting:
