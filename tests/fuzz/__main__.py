@@ -16,6 +16,7 @@ import structlog
 
 from tests.fuzz import wire
 from tests.fuzz.fixture import world
+from tests.fuzz.gates import PLACES
 from tests.fuzz.oracle import ACCEPTED_NODES, Oracle, Tally
 from tests.fuzz.shapes import Shapes
 from tests.servers.postgres import Server, running
@@ -33,6 +34,9 @@ def main() -> int:
     parser.add_argument("--major", type=int, default=16, help="PostgreSQL version, 14 to 18")
     parser.add_argument("--statements", type=int, default=None, help="stop after so many instead")
     parser.add_argument("--only", choices=["sql", "wire"], help="one half, for the whole time")
+    parser.add_argument(
+        "--sources", type=int, default=1, choices=PLACES, help="over which the tables are spread"
+    )
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else random.randrange(10**6)
     minutes = arguments.minutes if arguments.only else arguments.minutes / 2
@@ -43,7 +47,13 @@ def main() -> int:
         if arguments.only != "sql":
             quiet = structlog.make_filtering_bound_logger(LOG_LEVEL_NONE)
             structlog.configure(wrapper_class=quiet)
-            found = wire.run(server, seed, minutes=minutes, statements=arguments.statements)
+            found = wire.run(
+                server,
+                seed,
+                minutes=minutes,
+                statements=arguments.statements,
+                source_count=arguments.sources,
+            )
             print(found.report(seed))
             differences += len(found.differences)
     return 1 if differences else 0

@@ -1,6 +1,7 @@
 """Two gates with one policy, before the two databases of a `world` that differ in what is hidden.
 
-They run in this process, each with its shadow and its audit log, so a conversation with either goes
+Where the tables are to be spread over several sources, each source is the same database, and shows
+some of its tables only: the gate cannot tell, and takes statements apart. They run in this process, each with its shadow and its audit log, so a conversation with either goes
 through everything that a client's would: wire, shadow, guard, cache, pool, relay.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from policies.load import load as load_policy
 from proxy.catalog.shadow import shadow_cluster
+from proxy.federation.engine import merge_cluster
 from proxy.runtime.config import load as load_configuration
 from proxy.worker import Post, opened
 from tests.fuzz.fixture import CLAIMS, SUBJECT, World
@@ -32,6 +35,14 @@ ROLE, PASSWORD = "fuzz_gate", "fuzz password"
 ISSUER, AUDIENCE = "https://issuer.test", "sallyport"
 STATEMENT_MS_MAX = 3_000
 TOKEN_SECONDS = 6 * 3600
+PLACES: dict[int, dict[str, str]] = {
+    1: {"orders": "main", "items": "main", "people": "main"},
+    2: {"orders": "main", "items": "other", "people": "other"},
+    3: {"orders": "main", "items": "other", "people": "third"},
+}
+"""The source of each table, by the number of sources."""
+
+MERGE_SPILL_BYTES_MAX = 1 << 30
 _PLANNER = ("enable_hashjoin", "enable_mergejoin", "enable_nestloop", "enable_seqscan", "enable_sort",
             "enable_material", "enable_hashagg", "enable_memoize")  # fmt: skip
 _ALWAYS_PARALLEL = ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size")
@@ -101,6 +112,12 @@ class Gates:
     right_database: str
     token: str = field(repr=False)
     user: str = SUBJECT
+    source_count: int = 1
+
+    def is_over_several(self, sql: str) -> bool:
+        """Whether the statement names tables of more than one source."""
+        places = PLACES[self.source_count]
+        return len({places[name] for name in places if re.search(rf"\b{name}\b", sql)}) > 1
 
 
 @contextmanager
@@ -130,7 +147,9 @@ def _role(server: Server, world: World, planner: random.Random) -> Iterator[None
 
 
 @asynccontextmanager
-async def twin_gates(server: Server, world: World, seed: int) -> AsyncIterator[Gates]:
+async def twin_gates(
+    server: Server, world: World, seed: int, source_count: int = 1
+) -> AsyncIterator[Gates]:
     """Start both, with a planner drawn from `seed`; they drain at the end."""
     key = Ed25519PrivateKey.generate()
     async with AsyncExitStack() as stack:
@@ -141,21 +160,43 @@ async def twin_gates(server: Server, world: World, seed: int) -> AsyncIterator[G
             folder = directory / name
             (folder / "post").mkdir(parents=True, mode=0o700)
             names.append(urlsplit(dsn).path[1:])
-            path = _write(folder, server, names[-1], key)
+            path = _write(folder, server, names[-1], key, source_count)
             shadow = await stack.enter_async_context(shadow_cluster(folder / "shadow"))
-            post = Post(0, shadow, folder / "post")
+            merge = None
+            if source_count > 1:
+                cluster = merge_cluster(folder / "merge", MERGE_SPILL_BYTES_MAX)
+                merge = await stack.enter_async_context(cluster)
+            post = Post(0, shadow, folder / "post", merge=merge)
             worker = await stack.enter_async_context(
                 opened(load_configuration(path), post, load_policy)
             )
             ports.append(worker.port)
-        yield Gates(*ports, *names, _token(key))
+        yield Gates(*ports, *names, _token(key), source_count=source_count)
 
 
-def _write(folder: Path, server: Server, database: str, key: Ed25519PrivateKey) -> Path:
+def _policy(source_count: int) -> str:
+    """POLICY with each table in its source, and lookups in every source."""
+    policy = yaml.safe_load(POLICY)
+    places = PLACES[source_count]
+    policy["tables"] = {
+        f"{places[name.removeprefix('shop.')]}.{name}": table
+        for name, table in policy["tables"].items()
+    }
+    policy["lookups"] = {
+        f"{source}.{name}": list(columns)
+        for source in dict.fromkeys(places.values())
+        for name, columns in policy["lookups"].items()
+    }
+    return yaml.safe_dump(policy, sort_keys=False)
+
+
+def _write(
+    folder: Path, server: Server, database: str, key: Ed25519PrivateKey, source_count: int
+) -> Path:
     jwk = jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)
     keys = {"keys": [{**jwk, "kid": "k1", "alg": "EdDSA", "use": "sig"}]}
     (folder / "jwks.json").write_text(json.dumps(keys))
-    (folder / "policy.yaml").write_text(POLICY)
+    (folder / "policy.yaml").write_text(_policy(source_count))
     (folder / "password").write_text(PASSWORD)
     content = {
         "listen": {"port": 0, "drain_seconds_max": 1},
@@ -165,7 +206,7 @@ def _write(folder: Path, server: Server, database: str, key: Ed25519PrivateKey) 
         "policies": ["policy.yaml"],
         "sources": [
             {
-                "name": "main",
+                "name": name,
                 "kind": "postgres",
                 "hosts": [f"{server.host}:{server.port}"],
                 "database": database,
@@ -174,6 +215,7 @@ def _write(folder: Path, server: Server, database: str, key: Ed25519PrivateKey) 
                 "tls": {"certificate_authority": str(server.root_certificate)},
                 "statement_ms_max": STATEMENT_MS_MAX,
             }
+            for name in dict.fromkeys(PLACES[source_count].values())
         ],
         "audit": {"directory": "audit", "mode": "fast"},
     }

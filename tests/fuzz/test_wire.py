@@ -15,6 +15,7 @@ from tests.servers.postgres import Server
 
 SEED = 20_262
 STATEMENTS = 40  # starting two gates takes longer than asking them
+STATEMENTS_OVER_SEVERAL = 20
 ACCEPTED_SHARE_MIN = 0.6
 
 
@@ -26,6 +27,17 @@ def test_conversations_with_both_gates_are_alike(postgres_server: Server) -> Non
     assert tally.parameters > 0
     assert tally.compared > 0
     assert set(tally.ways) >= {"named", "copy", "cursor"}
+
+
+def test_tables_in_several_sources_make_no_difference(postgres_server: Server) -> None:
+    tally = wire.run(
+        postgres_server, SEED, minutes=1.0, statements=STATEMENTS_OVER_SEVERAL, source_count=3
+    )
+
+    assert tally.differences == []
+    assert tally.accepted_share >= ACCEPTED_SHARE_MIN
+    assert tally.over_several > 0
+    assert tally.compared > 0
 
 
 def test_a_row_too_many_is_noticed(

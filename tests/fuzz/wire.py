@@ -38,13 +38,15 @@ _NUMBERS = ("0", "1", "2", "7", "1.5", "99")
 
 @dataclass
 class WireTally:
-    """Figures of a run. `ways` counts accepted conversations by way."""
+    """Figures of a run. `ways` counts accepted conversations by way, `over_several` those over
+    several sources."""
 
     generated: int = 0
     accepted: int = 0
     errors: int = 0
     timeouts: int = 0
     parameters: int = 0
+    over_several: int = 0
     compared: int = 0
     refusals: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
@@ -59,7 +61,8 @@ class WireTally:
         refused = "; ".join(f"{n}× {text}" for text, n in self.refusals.most_common(8))
         lines = [
             f"{self.generated} conversations with two gates, last seed {seed}",
-            f"accepted {self.accepted} ({self.accepted_share:.1%}), {self.parameters} parameters,"
+            f"accepted {self.accepted} ({self.accepted_share:.1%}), {self.over_several} of them over"
+            f" several sources, {self.parameters} parameters,"
             f" {self.compared} compared with the reference",
             f"raised an error on both sides {self.errors}, timed out {self.timeouts}",
             "ways: " + ", ".join(f"{way} {n}" for way, n in self.ways.most_common()),
@@ -117,6 +120,7 @@ class WireOracle:
             return
         tally.accepted += 1
         tally.ways[way] += 1
+        tally.over_several += self.gates.is_over_several(one.sql)
         tally.errors += bool(left.sqlstates)
         if way == "simple" and not left.sqlstates:
             self._compare_with_reference(one.sql, left)
@@ -173,13 +177,20 @@ class WireOracle:
 
 
 async def _run_world(
-    server: Server, made: World, seed: int, tally: WireTally, *, statements: int, deadline: float
+    server: Server,
+    made: World,
+    seed: int,
+    tally: WireTally,
+    *,
+    statements: int,
+    deadline: float,
+    source_count: int,
 ) -> None:
     source = random.Random(seed)
     generator = Parametrised(source)
     generator.has_json = server.major >= 16
     told = time.monotonic()
-    async with twin_gates(server, made, seed) as gates:
+    async with twin_gates(server, made, seed, source_count) as gates:
         oracle = WireOracle(made, gates, tally)
         try:
             for _ in range(statements):
@@ -194,14 +205,26 @@ async def _run_world(
             await oracle.close()
 
 
-def run(server: Server, seed: int, *, minutes: float, statements: int | None = None) -> WireTally:
-    """Worlds of following seeds until time is up, or one world with that many statements."""
+def run(
+    server: Server,
+    seed: int,
+    *,
+    minutes: float,
+    statements: int | None = None,
+    source_count: int = 1,
+) -> WireTally:
+    """Worlds of following seeds until time is up, or one world with that many statements; the
+    tables spread over `source_count` sources."""
     tally = WireTally()
     deadline = time.monotonic() + minutes * 60
     share = STATEMENTS_PER_WORLD if statements is None else statements
     while time.monotonic() < deadline and len(tally.differences) < DIFFERENCES_MAX:
         with world(server, seed) as made:
-            asyncio.run(_run_world(server, made, seed, tally, statements=share, deadline=deadline))
+            work = _run_world(
+                server, made, seed, tally,
+                statements=share, deadline=deadline, source_count=source_count,
+            )  # fmt: skip
+            asyncio.run(work)
         if statements is not None:
             break
         seed += 1
