@@ -6,6 +6,7 @@ Goal: nothing hidden shows, whatever the plan. Method: see `oracle.py`; the data
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -24,28 +25,35 @@ REFUSALS = {
 
 
 @pytest.fixture(scope="module")
-def attacked(
-    request: pytest.FixtureRequest, postgres_of: Callable[[int], Server]
-) -> Iterator[Oracle]:
-    with world(postgres_of(request.param)) as current, oracle(current) as opened:
-        yield opened
+def oracle_of(postgres_of: Callable[[int], Server]) -> Iterator[Callable[[int], Oracle]]:
+    """A function from a major version to the worlds on it, made on first use."""
+    found: dict[int, Oracle] = {}
+    with ExitStack() as stack:
+
+        def oracle_on(major: int) -> Oracle:
+            if major not in found:
+                current = stack.enter_context(world(postgres_of(major)))
+                found[major] = stack.enter_context(oracle(current))
+            return found[major]
+
+        yield oracle_on
 
 
 every_row = pytest.mark.parametrize("row", rows(), ids=lambda row: row.name)
 every_row_on_each_major = pytest.mark.parametrize(
-    ("attacked", "row"),
+    ("major", "row"),
     [
         pytest.param(major, row, id=f"postgres{major}-{row.name}")
         for major in MAJORS
         for row in rows()
         if row.since <= major
     ],
-    indirect=["attacked"],
 )
 
 
 @every_row_on_each_major
-def test_attack(row: Row, attacked: Oracle) -> None:
+def test_attack(major: int, row: Row, oracle_of: Callable[[int], Oracle]) -> None:
+    attacked = oracle_of(major)
     outcome = attacked.attack(row.sql, parameters=row.parameters, parameter_oids=row.oids)
 
     assert outcome.leaks == []
@@ -58,7 +66,8 @@ def test_attack(row: Row, attacked: Oracle) -> None:
 
 
 @every_row_on_each_major
-def test_attack_within(row: Row, attacked: Oracle) -> None:
+def test_attack_within(major: int, row: Row, oracle_of: Callable[[int], Oracle]) -> None:
+    attacked = oracle_of(major)
     for form, text in wrapped(row):
         outcome = attacked.attack(
             text, parameters=row.parameters, parameter_oids=row.oids, plans=WRAPPED_PLANS
