@@ -13,6 +13,8 @@ from proxy.limits import SessionLimits
 from proxy.runtime import config
 from proxy.runtime.credential import PasswordSource
 from proxy.setting_values import quoted
+from proxy.sources.files import FilesSource
+from proxy.sources.files_process import ReaderOptions
 from proxy.sources.pool import PoolLimits
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_dial import tls_context
@@ -114,7 +116,32 @@ async def introspection_connection(options: PostgresOptions) -> asyncpg.Connecti
     )
 
 
-def sources(configuration: config.Configuration) -> dict[str, PostgresSource]:
+def sources(configuration: config.Configuration) -> dict[str, PostgresSource | FilesSource]:
     """The sources by name, not started. Raises OSError, ssl.SSLError, ValueError."""
     found = schemas(trusted_extensions(configuration))
-    return {one.name: PostgresSource(source_options(one, found)) for one in configuration.sources}
+    return {
+        one.name: PostgresSource(source_options(one, found))
+        if isinstance(one, config.Source)
+        else files_source(one)
+        for one in configuration.sources
+    }
+
+
+def files_source(files: config.Files) -> FilesSource:
+    """A source of files, not started."""
+    readers = files.readers
+    options = ReaderOptions(
+        name=files.name,
+        folder=files.folder.resolve(),
+        memory_bytes_max=readers.memory_bytes_max,
+        temporary_bytes_max=readers.spill_bytes_max,
+        threads=readers.threads,
+        statement_seconds_max=files.statement_ms_max / 1000,
+    )
+    limits = PoolLimits(
+        connections_max=readers.count_max,
+        waiters_max=readers.waiting_max,
+        wait_ms_max=readers.waiting_ms_max,
+        idle_s_max=readers.idle_seconds_max,
+    )
+    return FilesSource(options, files.schema or files.name, limits)

@@ -38,6 +38,7 @@ from proxy.sql import pipeline
 from proxy.sql.classify import Classified, Route, classify
 from proxy.sql.identity import SessionFacts
 from proxy.sql.parse import Kind, Statement
+from proxy.sql.split import MERGE
 from proxy.sql.template import lift, with_text
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import RowBatch
@@ -184,8 +185,7 @@ class PolicyDecider:
         catalog = estate.class_of(session.identity.roles, session.identity.sources)
         facts = self._facts(session, catalog)
         key = self._cache_key(session, estate, catalog, facts, statement, parameter_oids)
-        found = self._find(key)
-        self._counters.decided(is_remembered=found is not None)
+        self._counters.decided(is_remembered=(found := self._find(key)) is not None)
         if found is not None:
             # The same text may stand elsewhere in another query string: positions follow it.
             return replace(found, statement=statement) if found.lifted else found
@@ -354,10 +354,10 @@ class PolicyDecider:
         )
 
     def _any_source(self, estate: Estate) -> str:
-        """Where a statement without relations runs. Raises SourceFault 08006."""
+        """Where a statement without relations runs: not in a folder. Raises SourceFault."""
         if not estate.catalogs:
             raise SourceFault("no source has been reachable yet", sqlstate="08006")
-        return estate.catalogs[0].source
+        return next((one.source for one in estate.catalogs if not one.is_files), MERGE)
 
     def _facts(self, session: Session, catalog: ClassCatalog) -> SessionFacts:
         path = tuple(filter(catalog.schemas.__contains__, session.settings.search_path()))
@@ -411,7 +411,7 @@ class PolicyDecider:
             recoder=decided.recoder,
             loads=fragments.loads(decided.guarded, claim, decided.part_oids),
             catalog=estate.class_of(session.identity.roles, session.identity.sources)
-            if decided.guarded.parts
+            if decided.source == MERGE
             else None,
         )
 
@@ -427,7 +427,7 @@ class PolicyDecider:
         if decided.target is not Target.SOURCE or not self.is_current(session, decided):
             return None
         runnable = self.runnable(session, decided)
-        if runnable.fragment is None or runnable.loads:
+        if runnable.fragment is None or runnable.is_merged:
             return None
         if runnable.pattern_parameters or runnable.is_text_visible:
             return None

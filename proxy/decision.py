@@ -88,6 +88,11 @@ class Runnable:
     loads: tuple[Load, ...] = ()
     catalog: ClassCatalog | None = None
 
+    @property
+    def is_merged(self) -> bool:
+        """Whether it is the merge engine that runs it."""
+        return self.catalog is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

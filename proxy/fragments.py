@@ -14,7 +14,7 @@ from proxy.catalog.class_database import TEXT_OID, Oids
 from proxy.decision import Load
 from proxy.sql.copy_to import CopyOptions
 from proxy.sql.pipeline import Guarded
-from proxy.sql.plan import Fragment, copy_fragment, query_fragment
+from proxy.sql.plan import FilePlan, Fragment, copy_fragment, query_fragment
 
 ClaimValues = Callable[[str], ClaimValue]
 
@@ -48,15 +48,18 @@ def loads(
     for part, oids in zip(guarded.parts, part_oids, strict=True):
         narrowed = None
         if part.narrowed is not None and part.keys is not None:
-            narrowed = _part_fragment(part.narrowed, claim, (*oids, part.keys.array_oid))
-        whole = _part_fragment(part.guarded, claim, oids)
+            narrowed_oids = (*oids, part.keys.array_oid)
+            narrowed = _part_fragment(part.narrowed, claim, narrowed_oids, part.narrowed_files)
+        whole = _part_fragment(part.guarded, claim, oids, part.files)
         found.append(Load(whole, part.table, part.columns, part.keys, narrowed))
     return tuple(found)
 
 
-def _part_fragment(guarded: Guarded, claim: ClaimValues, oids: tuple[int, ...]) -> Fragment:
+def _part_fragment(
+    guarded: Guarded, claim: ClaimValues, oids: tuple[int, ...], files: FilePlan | None
+) -> Fragment:
     return query_fragment(
-        guarded.verified, guarded.source, claim, parameter_oids=oids, is_capped=False
+        guarded.verified, guarded.source, claim, parameter_oids=oids, is_capped=False, files=files
     )
 
 

@@ -386,7 +386,7 @@ class Gate:
         portal.is_started = True
         failure: Fault | None = None
         try:
-            if runnable.loads:
+            if runnable.is_merged:
                 source = run_merged(workspace, portal, row_max, runnable, self._merger)
             elif runnable.fragment is not None:
                 source = run_source(workspace, portal, row_max, runnable)

@@ -12,6 +12,7 @@ from proxy.counters import Counters
 from proxy.metrics import Samples, as_json, from_json, of_counters, sample
 from proxy.runtime.audit import AuditLog
 from proxy.sources.base import SourceState
+from proxy.sources.files import FilesSource
 from proxy.sources.postgres import PostgresSource
 
 
@@ -54,7 +55,7 @@ class Parts:
 
     counters: Counters
     audit: AuditLog
-    sources: Mapping[str, PostgresSource]
+    sources: Mapping[str, PostgresSource | FilesSource]
     admitted: Mapping[str, object]
 
 
@@ -81,7 +82,7 @@ def report(parts: Parts, *, policy_version: str, sessions: int, shadow_classes: 
     return Report(policy_version, audit.failure, states, samples)
 
 
-def _state(source: PostgresSource, is_admitted: bool) -> str:
+def _state(source: PostgresSource | FilesSource, is_admitted: bool) -> str:
     if source.state is not SourceState.UP:
         return source.down_reason or source.state.value
     return "up" if is_admitted else "its role was not found fit"

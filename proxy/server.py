@@ -136,7 +136,7 @@ async def opened(
         shadow = partial(shadow_cluster, major=major)
         cluster = await kept(shadow, directory, "catalog server")
         merge = None
-        if len(configuration.sources) > 1:
+        if len(configuration.sources) > 1 or configuration.folders:
             directory = configuration.federation.directory or scratch / "merge"
             merge = await kept(_merging(configuration, major), directory, "merge engine")
         listen = configuration.listen
@@ -232,7 +232,10 @@ def _merging(configuration: Configuration, major: int) -> Callable[[Path], Clust
         merge_cluster,
         spill_bytes_max=federation.spill_bytes_max,
         major=major,
-        connections_max=worker_count(configuration) * federation.connections_max,
+        # A part over files may need a connection beside its statement's.
+        connections_max=worker_count(configuration)
+        * federation.connections_max
+        * (2 if configuration.folders else 1),
     )
 
 

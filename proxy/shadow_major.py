@@ -38,10 +38,10 @@ async def shadow_major(configuration: Configuration) -> int:
     shadow = configuration.shadow
     if shadow.major != AUTO:
         return chosen(shadow, ())
-    found = await asyncio.gather(*map(_major, configuration.sources))
+    found = await asyncio.gather(*map(_major, configuration.databases))
     unknown = [
         source.name
-        for source, major in zip(configuration.sources, found, strict=True)
+        for source, major in zip(configuration.databases, found, strict=True)
         if major is None
     ]
     if unknown:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import structlog
 from proxy import assembly, reception_desk
 from proxy.cancel import CancelDesk
 from proxy.catalog.extension import TrustedExtension
+from proxy.catalog.files import file_catalog
 from proxy.catalog.introspect import introspect
 from proxy.catalog.shadow import RunningCluster, Shadow
 from proxy.catalog.virtual import CatalogError, SourceCatalog
@@ -46,11 +47,12 @@ from proxy.runtime.state.place import StatePlace
 from proxy.runtime.state.revocation import RevocationWatch
 from proxy.runtime.tasks import spawn
 from proxy.sources.base import Source, SourceState
+from proxy.sources.files import FilesSource
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_options import PostgresOptions
 from proxy.sources.postgres_role import inspect_role, reasons_not_read_only
 from proxy.tls import server_context
-from proxy.upkeep import LoadPolicy, StartRefused, Upkeep
+from proxy.upkeep import LoadPolicy, ReadCatalog, StartRefused, Upkeep
 
 ADMISSION_SECONDS = 0.5
 """Between attempts to check the role of a source that was down at the start."""
@@ -119,15 +121,14 @@ async def opened(
         state = None
         if post.state is not None:
             state = await stack.enter_async_context(database.opened(post.state))
-        upkeep = await _kept_up(configuration, load_policy, audit, state, stack, counters)
+        readers = _schema_readers(configuration, sources)
+        upkeep = await _kept_up(configuration, load_policy, readers, audit, state, stack, counters)
         admitted: dict[str, Source] = {}
         refused = await _admit(sources, upkeep, admitted)
         if refused:
             raise StartRefused("\n".join(refused.values()))
         _beside(_admit_late(sources, upkeep, admitted), "admission", stack)
-        shadow = Shadow(
-            post.cluster, database_name(configuration), configuration.shadow.classes_max
-        )
+        shadow = Shadow(post.cluster, configuration.database, configuration.shadow.classes_max)
         await shadow.start()
         stack.push_async_callback(shadow.close)
         merger = _merger(configuration, post, stack)
@@ -158,11 +159,6 @@ async def opened(
         yield Worker(port, upkeep, listener, shadow, parts, configuration.log.format)
 
 
-def database_name(configuration: Configuration) -> str:
-    """The one virtual database that clients see: named as the first source's."""
-    return configuration.sources[0].database
-
-
 async def _audit_log(audit: config.Audit, post: Post) -> AuditLog:
     """The log of this worker; a predecessor that hands over may still write one of that name.
 
@@ -191,7 +187,7 @@ def _merger(configuration: Configuration, post: Post, stack: AsyncExitStack) -> 
     federation = configuration.federation
     engine = MergeEngine(
         post.merge,
-        database_name(configuration),
+        configuration.database,
         statement_ms_max=configuration.limits.statement_ms_max,
         connections_max=federation.connections_max,
     )
@@ -202,17 +198,12 @@ def _merger(configuration: Configuration, post: Post, stack: AsyncExitStack) -> 
 async def _kept_up(
     configuration: Configuration,
     load_policy: LoadPolicy,
+    readers: Mapping[str, ReadCatalog],
     audit: AuditLog,
     state: StateDatabase | None,
     stack: AsyncExitStack,
     counters: Counters,
 ) -> Upkeep:
-    readers = {
-        source.name: SchemaReader(
-            source.name, assembly.source_options(source), trusted_extensions(configuration)
-        )
-        for source in configuration.sources
-    }
     journal = None if state is None else PolicyJournal(state, configuration.policies)
     upkeep = Upkeep(configuration.policies, load_policy, readers, audit, journal, counters)
     await upkeep.start()
@@ -230,6 +221,39 @@ def _beside(work: Coroutine[None, None, None], name: str, stack: AsyncExitStack)
             await task
 
     stack.push_async_callback(stop)
+
+
+def _schema_readers(
+    configuration: Configuration, sources: Mapping[str, PostgresSource | FilesSource]
+) -> dict[str, ReadCatalog]:
+    found: dict[str, ReadCatalog] = {}
+    databases = {one.name: one for one in configuration.databases}
+    for name, source in sources.items():
+        if isinstance(source, FilesSource):
+            found[name] = FolderReader(source)
+        else:
+            options = assembly.source_options(databases[name])
+            found[name] = SchemaReader(name, options, trusted_extensions(configuration))
+    return found
+
+
+@dataclass(slots=True)
+class FolderReader:
+    """Reads what a folder holds. `told` are the failures that the operator knows of."""
+
+    source: FilesSource
+    told: frozenset[str] = frozenset()
+
+    async def __call__(self) -> SourceCatalog:
+        try:
+            tables = await self.source.tables()
+        except Fault as fault:
+            raise CatalogError(f"source `{self.source.name}`: {fault.message}") from fault
+        problems = frozenset(problem for table in tables for problem in table.problems())
+        for problem in sorted(problems - self.told):
+            _logger.warning("not offered", source=self.source.name, what=problem)
+        self.told = problems
+        return file_catalog(self.source.name, self.source.schema, tables)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +276,7 @@ class SchemaReader:
 
 
 async def _admit(
-    sources: dict[str, PostgresSource], upkeep: Upkeep, admitted: dict[str, Source]
+    sources: dict[str, PostgresSource | FilesSource], upkeep: Upkeep, admitted: dict[str, Source]
 ) -> dict[str, str]:
     """Put every source whose role is fit into `admitted`, the only ones that sessions may use.
 
@@ -262,6 +286,9 @@ async def _admit(
     refused = {}
     for name, source in sources.items():
         if name in admitted or source.state is not SourceState.UP:
+            continue
+        if isinstance(source, FilesSource):  # it reads as the gate does: there is no role
+            admitted[name] = source
             continue
         keys = upkeep.estate().policy.tables
         wanted = {(key.schema, key.name) for key in keys if key.source == name}
@@ -284,7 +311,7 @@ async def _admit(
 
 
 async def _admit_late(
-    sources: dict[str, PostgresSource], upkeep: Upkeep, admitted: dict[str, Source]
+    sources: dict[str, PostgresSource | FilesSource], upkeep: Upkeep, admitted: dict[str, Source]
 ) -> None:
     """Admit what was down at the start once it is up, and what was unfit once it is mended."""
     told: dict[str, str] = {}
@@ -317,7 +344,7 @@ def _listener(
         Gate(decider, reception.recorder, merger),
         reception,
         sources,
-        database=database_name(configuration),
+        database=configuration.database,
         tls_context=None
         if tls is None
         else server_context(tls.certificate, tls.key, minimum_version=tls.minimum_version),

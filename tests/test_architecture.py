@@ -97,7 +97,11 @@ RUNTIME_DRIVERS = frozenset(
 MCP = frozenset({"mcp", "mcp_types", "pydantic", "starlette", "uvicorn"})
 # Names resolve against the virtual catalog, those of Postgres' own catalog by its routes: two pure
 # files of a neighbour on the same floor.
-NEIGHBOURS = {"proxy.sql": ("proxy.catalog.virtual", "proxy.catalog.route")}
+NEIGHBOURS = {
+    "proxy.sql": ("proxy.catalog.virtual", "proxy.catalog.route"),
+    # What a source gets, and the frames that the reader of files answers with.
+    "proxy.sources": ("proxy.sql.plan", "proxy.files.frames"),
+}
 
 FLOORS = (
     Floor(
@@ -127,13 +131,21 @@ FLOORS = (
     Floor(
         "2 sources",
         ("proxy.sources",),
-        (*FLOOR_0, *FLOOR_1, "proxy.runtime", "proxy.sources", "proxy.sql.plan"),
+        (*FLOOR_0, *FLOOR_1, "proxy.runtime", "proxy.sources", *NEIGHBOURS["proxy.sources"]),
         frozenset({"asyncpg", "buildpg", "cryptography"}),
+    ),
+    Floor(
+        "2 files",
+        ("proxy.files",),
+        ("proxy.files",),  # a program of its own: nothing else of this project is in its process
+        frozenset({"duckdb", "openpyxl", "pyarrow"}),
+        frozenset({"asyncio", "http", "selectors", "socket", "socketserver", "ssl", "urllib"}),
+        is_async=False,
     ),
     Floor(
         "2 catalog",
         ("proxy.catalog",),
-        (*FLOOR_0, *FLOOR_1, "proxy.runtime", "proxy.catalog"),
+        (*FLOOR_0, *FLOOR_1, "proxy.runtime", "proxy.catalog", "proxy.files.frames"),
         frozenset({"asyncpg", "buildpg"}) | PARSER,
     ),
     Floor(

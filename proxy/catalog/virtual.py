@@ -64,7 +64,8 @@ class Column:
     `type_name` is format_type() with its modifier, schema-qualified outside pg_catalog; `generated`
     is '', 's' (stored) or 'v' (virtual); `collation` the name of one that is not the default;
     `position` attnum; `type_kind` typtype (b c d e r m p); `base_type_oid` the type under all
-    domains; `element_oid` 0 unless the type is an array.
+    domains; `element_oid` 0 unless the type is an array. `is_opaque`: its source can hand the value
+    over, and not compare it as Postgres does.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Column:
     element_oid: int = 0
     comment: str | None = None
     is_masked: bool = False
+    is_opaque: bool = False
 
     def __post_init__(self) -> None:
         if self.base_type_oid == 0:
@@ -181,7 +183,11 @@ class TextRules:
 
 @dataclass(frozen=True)
 class SourceCatalog:
-    """Everything that introspection found in one source. `server_version` as 160014 for 16.14."""
+    """Everything that introspection found in one source. `server_version` as 160014 for 16.14.
+
+    `text_rules` None: it has none of its own, and follows those of whom it is joined with.
+    `is_files`: it holds files, so that a Postgres of the gate runs what is asked of it.
+    """
 
     source: str
     server_version: int
@@ -189,7 +195,8 @@ class SourceCatalog:
     types: Mapping[int, TypeDefinition] = field(default_factory=dict)
     schema_comments: Mapping[str, str | None] = field(default_factory=dict)
     extensions: tuple[Extension, ...] = ()
-    text_rules: TextRules = TextRules()
+    text_rules: TextRules | None = TextRules()
+    is_files: bool = False
 
     @property
     def digest(self) -> str:
@@ -250,8 +257,8 @@ class ClassCatalog:
     """The schema that one visibility class sees. `key`: hex digest of it; equal schemas share one.
 
     `relations` is keyed by (schema, name): all sources stand behind one virtual database. `types`
-    and `text_rules` are by source. `extensions` are those that the operator trusts and a source
-    has: the same in every class.
+    and `text_rules` are by source, `files` the sources of files. `extensions` are those that
+    the operator trusts and a source has: the same in every class.
     """
 
     key: str
@@ -260,6 +267,7 @@ class ClassCatalog:
     schema_comments: Mapping[str, str | None] = field(default_factory=dict)
     text_rules: Mapping[str, TextRules] = field(default_factory=dict)
     extensions: tuple[Extension, ...] = ()
+    files: frozenset[str] = frozenset()
 
     @property
     def schemas(self) -> frozenset[str]:
@@ -378,7 +386,10 @@ def class_catalog(
     comments: dict[str, str | None] = {}
     extensions: dict[str, Extension] = {}
     rules: dict[str, TextRules] = {}
+    files = set()
     for catalog in catalogs:
+        if catalog.is_files:
+            files.add(catalog.source)
         seen = []
         for extension in catalog.extensions:
             extensions.setdefault(extension.name, extension)
@@ -396,7 +407,7 @@ def class_catalog(
             relations[place] = seen[-1]
             comments.setdefault(key.schema, catalog.schema_comments.get(key.schema))
         types[catalog.source] = _needed_types(catalog, seen)
-        if seen:
+        if seen and catalog.text_rules is not None:
             rules[catalog.source] = catalog.text_rules
     key_text = json.dumps(
         [[_told(relation) for relation in relations.values()], _told_types(types), comments]
@@ -406,7 +417,13 @@ def class_catalog(
     )
     digest = hashlib.sha256(key_text.encode()).hexdigest()
     return ClassCatalog(
-        digest, MappingProxyType(relations), types, comments, rules, tuple(extensions.values())
+        digest,
+        MappingProxyType(relations),
+        types,
+        comments,
+        rules,
+        tuple(extensions.values()),
+        frozenset(files),
     )
 
 

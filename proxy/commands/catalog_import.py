@@ -19,13 +19,14 @@ import asyncpg
 from proxy import assembly
 from proxy.catalog.introspect import introspect
 from proxy.catalog.virtual import CatalogError, Relation, SourceCatalog
-from proxy.commands.live import SourceUnreadable, unreadable
+from proxy.commands.live import SourceUnreadable, read_folder, unreadable
 from proxy.commands.looking import configuration as configuration_of
 from proxy.commands.outcome import EXIT_OK, EXIT_PROBLEMS, CommandError, give, give_json, tell
 from proxy.commands.personal import looks_like
 from proxy.commands.right import Rights, read_rights
 from proxy.commands.starting_policy import starting_policy
 from proxy.demo.terminal import Progress
+from proxy.runtime.config import Files
 
 CONNECT_SECONDS_MAX: Final = 10.0
 NAME_DEFAULT: Final = "main"
@@ -68,6 +69,9 @@ def _write(text: str, output: Path | None) -> None:
 
 
 async def _read(arguments: argparse.Namespace) -> tuple[SourceCatalog, Mapping[int, Rights]]:
+    folder = _folder(arguments)
+    if folder is not None:
+        return await read_folder(folder), {}
     connection, name = await _connect(arguments)
     schemas: Sequence[str] | None = arguments.schema
     try:
@@ -79,10 +83,30 @@ async def _read(arguments: argparse.Namespace) -> tuple[SourceCatalog, Mapping[i
         await connection.close()
 
 
+def _folder(arguments: argparse.Namespace) -> Files | None:
+    """The folder of files that is meant, if it is one. Raises CommandError."""
+    if arguments.source is not None:
+        return next(
+            (x for x in configuration_of(arguments).folders if x.name == arguments.source), None
+        )
+    folder = Path(arguments.dsn)
+    if arguments.dsn.startswith(_SCHEMES) or not folder.is_dir():
+        return None
+    return Files(_name(arguments), "files", folder)
+
+
+def _name(arguments: argparse.Namespace) -> str:
+    name = arguments.name or NAME_DEFAULT
+    if not _SOURCE_NAME.fullmatch(name):
+        raise CommandError("--name is lower-case letters, digits and underscores")
+    assert isinstance(name, str), "text of the command line"
+    return name
+
+
 async def _connect(arguments: argparse.Namespace) -> tuple[asyncpg.Connection, str]:
     """A connection, and how the policy calls the source. Raises SourceUnreadable, CommandError."""
     if arguments.source is not None:
-        sources = {one.name: one for one in configuration_of(arguments).sources}
+        sources = {one.name: one for one in configuration_of(arguments).databases}
         if arguments.source not in sources:
             raise CommandError(
                 f'no source is called "{arguments.source}"; there are {", ".join(sources)}'
@@ -92,11 +116,9 @@ async def _connect(arguments: argparse.Namespace) -> tuple[asyncpg.Connection, s
             return await assembly.introspection_connection(options), arguments.source
         except Exception as error:
             raise unreadable(error) from error
-    name = arguments.name or NAME_DEFAULT
-    if not _SOURCE_NAME.fullmatch(name):
-        raise CommandError("--name is lower-case letters, digits and underscores")
+    name = _name(arguments)
     if not arguments.dsn.startswith(_SCHEMES):
-        raise CommandError("a connection string begins with postgresql://")
+        raise CommandError("a connection string begins with postgresql://, or name a folder")
     try:
         return await asyncpg.connect(arguments.dsn, timeout=CONNECT_SECONDS_MAX), name
     except Exception as error:

@@ -73,7 +73,7 @@ def audit_room(directory: Path, segment_bytes: int) -> list[Finding]:
 def secret_files(configuration: Configuration) -> list[Path]:
     """Files of the configuration that hold a secret."""
     found = [key.file for key in configuration.mask_keys]
-    for source in configuration.sources:
+    for source in configuration.databases:
         found.append(source.tls.key)
         if source.password is not None:
             found.append(source.password.file)
@@ -107,7 +107,7 @@ def secrets(files: Iterable[Path]) -> list[Finding]:
 def descriptors(configuration: Configuration, limit: int) -> list[Finding]:
     """Whether a worker may open as many files as its sessions and sources need."""
     sessions = configuration.limits.sessions_max
-    upstream = sum(source.pool.connections_max for source in configuration.sources)
+    upstream = sum(source.pool.connections_max for source in configuration.databases)
     # A session that asks the catalog holds a link to the shadow beside its own socket.
     needed = 2 * sessions + upstream + DESCRIPTORS_BESIDE
     text = f"{limit} allowed, {needed} needed for {sessions} sessions of one worker"
@@ -126,7 +126,7 @@ def certificates(configuration: Configuration, now: datetime.datetime) -> list[F
     if configuration.mcp is not None and configuration.mcp.tls is not None:
         mcp = configuration.mcp.tls
         shown.append(("mcp.tls.certificate", mcp.certificate, mcp.key, True))
-    for source in configuration.sources:
+    for source in configuration.databases:
         if source.tls.certificate is not None and source.tls.key is not None:
             subject = f"source {source.name} client certificate"
             shown.append((subject, source.tls.certificate, source.tls.key, False))

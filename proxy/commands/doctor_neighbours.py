@@ -14,7 +14,8 @@ from proxy import assembly
 from proxy.commands.doctor_state import state_database
 from proxy.commands.finding import Finding
 from proxy.commands.live import unreadable
-from proxy.runtime.config import Configuration, Issuer, Source
+from proxy.faults import Fault
+from proxy.runtime.config import Configuration, Files, Issuer, Source
 from proxy.runtime.demonstration import is_demo_issuer
 from proxy.runtime.keys import KeySetError, SigningKeys
 from proxy.runtime.server_time import server_time
@@ -37,8 +38,10 @@ async def neighbours(
     for issuer in configuration.identity.issuers:
         findings += await _issuer(issuer, clock)
     workers = worker_count(configuration)
-    for source in configuration.sources:
+    for source in configuration.databases:
         findings += await _source(source, workers, clock)
+    for files in configuration.folders:
+        findings += await _folder(files)
     findings += await state_database(configuration.state)
     return findings
 
@@ -93,6 +96,22 @@ async def _source(source: Source, workers: int, clock: Callable[[], float]) -> l
         _clock(f"clock of source {source.name}", skew, SOURCE_SKEW_SECONDS_MAX),
         _room(subject, workers * source.pool.connections_max, most - reserved),
     ]
+
+
+async def _folder(files: Files) -> list[Finding]:
+    subject = f"source {files.name}"
+    source = assembly.files_source(files)
+    try:
+        tables = await source.tables()
+    except Fault as fault:
+        advice = f"may the gate's user read {files.folder}?"
+        return [Finding(subject, "problem", fault.message, advice)]
+    finally:
+        await source.close()
+    problems = [problem for table in tables for problem in table.problems()]
+    findings = [Finding(subject, "warning", problem) for problem in problems]
+    readable = sum(table.failure is None for table in tables)
+    return [Finding(subject, "ok", f"{readable} tables of files"), *findings]
 
 
 def _room(subject: str, wanted: int, available: int) -> Finding:

@@ -14,6 +14,7 @@ import asyncpg
 
 from proxy import assembly
 from proxy.catalog.extension import TrustedExtension
+from proxy.catalog.files import file_catalog
 from proxy.catalog.introspect import introspect
 from proxy.catalog.virtual import CatalogError, SourceCatalog
 from proxy.demo.terminal import Progress
@@ -56,13 +57,16 @@ async def look_at_sources(
 
 
 async def look_at_source(
-    source: config.Source,
+    source: config.Source | config.Files,
     relations: Iterable[tuple[str, str]],
     extensions: Sequence[TrustedExtension] = (),
 ) -> SourceView:
     """Schema and role of one source; never raises for what is wrong there."""
     view = SourceView(source.name)
     try:
+        if isinstance(source, config.Files):
+            view.catalog = await read_folder(source)
+            return view
         options = assembly.source_options(source)
         view.catalog = await read_schema(options, extensions)
         view.role = await _read_role(options, relations)
@@ -75,6 +79,17 @@ async def look_at_source(
 
 class SourceUnreadable(Exception):
     """A source cannot be looked at; the message holds no secret and no connection string."""
+
+
+async def read_folder(files: config.Files) -> SourceCatalog:
+    """What a folder holds. Raises SourceUnreadable."""
+    source = assembly.files_source(files)
+    try:
+        return file_catalog(source.name, source.schema, await source.tables())
+    except Fault as fault:
+        raise SourceUnreadable(fault.message) from fault
+    finally:
+        await source.close()
 
 
 async def read_schema(

@@ -59,7 +59,7 @@ def _demonstration(name: str | None, directory: Path) -> dict[str, object]:
     except (ConfigurationError, OSError) as error:
         raise CommandError(f"no demonstration has run in {directory} yet") from error
     listen = configuration.listen
-    database = configuration.sources[0].database
+    database = configuration.database
     return {
         "gate": f"postgresql://{listen.host}:{listen.port}/{database}",
         "token_command": [*token_command(directory), "--as", name],

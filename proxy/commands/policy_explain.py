@@ -46,7 +46,6 @@ from proxy.shadow_major import chosen
 from proxy.sql.classify import classify
 from proxy.sql.parse import Kind, Statement, parse
 from proxy.sql.tree import copy
-from proxy.worker import database_name
 
 DECIDED = (Kind.QUERY, Kind.COPY_TO, Kind.EXPLAIN_POLICY, Kind.WRITE)
 """Everything else is the gate's own conversation, in which no policy has a say."""
@@ -131,7 +130,7 @@ async def _decide(
     """As a session of `who` would have it decided. Raises the Fault that it would be told."""
     # What the allow-list refuses needs no shadow; the decider will ask again. It may change a tree.
     classify(replace(statement, node=copy(statement.node)))
-    database = database_name(configuration)
+    database = configuration.database
     with tempfile.TemporaryDirectory(prefix="sallyport-explain-") as directory:
         majors = [one.server_version // 10_000 for one in estate.catalogs]
         cluster = shadow_cluster(Path(directory) / "shadow", chosen(configuration.shadow, majors))

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,6 +110,7 @@ class MergeEngine:
         self._databases_max = databases_max
         self._limits = PoolLimits(connections_max=connections_max)
         self._places = Pool(_new_place, self._limits, time.monotonic)
+        self._stage_places = Pool(_new_place, self._limits, time.monotonic)
         self._rooms: OrderedDict[str, _Room] = OrderedDict()
         """By database, the least recently used first."""
         self._making = asyncio.Lock()
@@ -120,6 +121,7 @@ class MergeEngine:
     async def close(self) -> None:
         """End every connection."""
         self._places.close()
+        self._stage_places.close()
         for room in self._rooms.values():
             if room.source is not None:
                 await room.source.close()
@@ -131,28 +133,34 @@ class MergeEngine:
         sources: Collection[str],
         pins: Mapping[str, str],
         principal: Hashable = None,
+        *,
+        is_stage: bool = False,
     ) -> LoadingConnection:
         """A connection for one statement over `sources`, of `principal`, who sees `catalog`.
+
+        `is_stage`: beside the one that the statement has. These have places of their own, as many,
+        and a statement holds one of them at a time, so nobody waits for what a waiter holds.
 
         Raises UnsupportedFault when the sources' types cannot stand in one database, SourceFault
         57P03 while the cluster is away, LimitFault 53300.
         """
         design = design_of(catalog, sources)
-        place = await self._places.acquire(principal)
+        places = self._stage_places if is_stage else self._places
+        place = await places.acquire(principal)
         try:
             try:
-                return await self._entered(design, pins, place)
+                return await self._entered(design, pins, lambda: places.put_back(place))
             except SourceFault:
                 # Whoever died or dropped the database: it is made once more.
-                return await self._entered(design, pins, place)
+                return await self._entered(design, pins, lambda: places.put_back(place))
         except BaseException as error:
-            self._places.put_back(place)
+            places.put_back(place)
             if isinstance(error, (SourceFault, *_LOST)):
                 raise unavailable(error) from error
             raise
 
     async def _entered(
-        self, design: Design, pins: Mapping[str, str], place: _Place
+        self, design: Design, pins: Mapping[str, str], give_back: Callable[[], None]
     ) -> LoadingConnection:
         room = await self._room(design)
         assert room.source is not None, "it was just made, or used before"
@@ -160,7 +168,7 @@ class MergeEngine:
 
         def leave() -> None:
             room.guests -= 1
-            self._places.put_back(place)
+            give_back()
 
         try:
             return await room.source.acquire(pins, then=leave)

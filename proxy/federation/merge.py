@@ -11,18 +11,19 @@ else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from proxy.catalog.virtual import ClassCatalog
 from proxy.decision import Load, Runnable
 from proxy.faults import Fault, InternalFault, SourceFault, UnsupportedFault
+from proxy.federation.staging import FileConnection, FileLoad, demand_types
 from proxy.sources.base import (
     BINARY_FORMAT,
     TEXT_FORMAT,
     Arguments,
-    RowStream,
     SourceConnection,
 )
 from proxy.sources.postgres_loading import LoadingConnection
@@ -39,8 +40,10 @@ class Engine(Protocol):
         sources: Collection[str],
         pins: Mapping[str, str],
         principal: Hashable = None,
+        *,
+        is_stage: bool = False,
     ) -> LoadingConnection:
-        """A connection for one statement over `sources`."""
+        """A connection for one statement over `sources`, or one beside it for a part over files."""
         ...
 
 
@@ -63,17 +66,23 @@ class Merger:
         """
         if self.engine is None or runnable.catalog is None:
             raise UnsupportedFault("a statement over several sources is not supported")
+        engine, catalog = self.engine, runnable.catalog
         by_source: dict[str, list[Load]] = {}
         for load in runnable.loads:
             by_source.setdefault(load.fragment.source, []).append(load)
-        target = await self.engine.open(
-            runnable.catalog,
-            by_source.keys(),
-            workspace.session.settings.pins(),
-            workspace.upstream.principal,
-        )
+
+        async def opened(*, is_stage: bool = False) -> LoadingConnection:
+            return await engine.open(
+                catalog,
+                by_source.keys(),
+                workspace.session.settings.pins(),
+                workspace.upstream.principal,
+                is_stage=is_stage,
+            )
+
+        target = await opened()
         try:
-            work = _Work(workspace, target, arguments, self)
+            work = _Work(workspace, target, arguments, self, partial(opened, is_stage=True))
             work.loaded = {load.table: asyncio.Event() for load in runnable.loads}
             async with asyncio.TaskGroup() as group:
                 for source, loads in by_source.items():
@@ -119,6 +128,7 @@ class _Work:
     target: LoadingConnection
     arguments: Arguments
     merger: Merger
+    open_stage: Callable[[], Awaitable[LoadingConnection]]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     loaded: dict[str, asyncio.Event] = field(default_factory=dict)
 
@@ -138,9 +148,16 @@ class _Work:
 
     async def _load(self, connection: SourceConnection, load: Load) -> None:
         fragment, arguments = await self._question(load)
+        if isinstance(connection, FileConnection):
+            # One at a time is written to the engine; files are read as fast as that goes.
+            async with self.turn:
+                files = FileLoad(connection, self.open_stage, self.merger.table_bytes_max)
+                await files.into(self.target, load, fragment, arguments)
+            self.loaded[load.table].set()
+            return
         stream = await connection.execute(fragment, arguments, (BINARY_FORMAT,))
         try:
-            _demand_types(load, stream)
+            demand_types(load, stream)
             # The sources compute at the same time; one at a time is written to the engine.
             async with self.turn:
                 await self.target.load(
@@ -164,13 +181,3 @@ class _Work:
             return load.fragment, self.arguments
         formats = self.arguments.format_of_each()
         return load.narrowed, Arguments((*self.arguments.values, keys), (*formats, TEXT_FORMAT))
-
-
-def _demand_types(load: Load, stream: RowStream) -> None:
-    """The engine takes values by the types that were expected, so the source must say the same."""
-    described = stream.description.fields if stream.description is not None else ()
-    for column, found in zip(load.columns, described, strict=True):
-        if column.type_oid not in (0, found.type_oid):
-            raise InternalFault(
-                f"a stage's column has type {found.type_oid}: {column.type_oid} was expected"
-            )

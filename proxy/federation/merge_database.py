@@ -53,7 +53,9 @@ def design_of(catalog: ClassCatalog, sources: Collection[str]) -> Design:
             "the sources of this statement define a type differently", detail=str(error)
         ) from error
     # Where they differ the statement does not depend on it (`proxy/sql/exact.py`).
-    rules = common_rules(catalog.text_rules[source] for source in sources) or TextRules()
+    # A folder has no rules of its own: it follows the databases that it is joined with.
+    known = (catalog.text_rules.get(source) for source in sources)
+    rules = common_rules(one for one in known if one is not None) or TextRules()
     return Design(statements, rules)
 
 

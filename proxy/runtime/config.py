@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from proxy.runtime.config_build import Builder
+from proxy.runtime.config_files import Files, Readers
 from proxy.runtime.config_model import (
     Audit,
     Configuration,
@@ -46,6 +47,7 @@ __all__ = [
     "Audit",
     "Configuration",
     "ConfigurationError",
+    "Files",
     "Identity",
     "Issuer",
     "Jwks",
@@ -60,6 +62,7 @@ __all__ = [
     "Password",
     "Pool",
     "Problem",
+    "Readers",
     "Row",
     "Shadow",
     "Source",
@@ -145,6 +148,9 @@ def _check(configuration: Configuration, builder: Builder, *, is_demonstration: 
             wrong(f"sources[{index}].name", "must be lower-case letters, digits and underscores")
         if source.name == RESERVED_SOURCE:
             wrong(f"sources[{index}].name", "is the gate's own name for its merge engine")
+        if isinstance(source, Files):
+            _check_folder(source, index, wrong)
+            continue
         for number, host in enumerate(source.hosts):
             _check_host(host, f"sources[{index}].hosts[{number}]", wrong)
     for field, path in _files(configuration):
@@ -201,7 +207,7 @@ def _check_apart(state: State, configuration: Configuration, wrong: _Wrong) -> N
     if state.dsn is None:
         return
     parts = urlsplit(state.dsn)
-    for source in configuration.sources:
+    for source in configuration.databases:
         host = parts.hostname or dict(parse_qsl(parts.query)).get("host", "")
         is_there = any(one.rpartition(":")[0] == host or one == host for one in source.hosts)
         if is_there and parts.path.lstrip("/") == source.database:
@@ -225,6 +231,13 @@ def _check_host(host: str, field: str, wrong: _Wrong) -> None:
         wrong(field, "must be `host`, `host:port`, `[address]:port` or a socket directory")
 
 
+def _check_folder(source: Files, index: int, wrong: _Wrong) -> None:
+    if not source.folder.is_dir():
+        wrong(f"sources[{index}].folder", f"there is no such folder: {source.folder}")
+    if source.schema is not None and not _SOURCE_NAME.fullmatch(source.schema):
+        wrong(f"sources[{index}].schema", "must be lower-case letters, digits and underscores")
+
+
 def _check_unique(names: list[str], field: str, wrong: _Wrong) -> None:
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -239,6 +252,8 @@ def _files(configuration: Configuration) -> Iterable[tuple[str, Path]]:
         if issuer.jwks.file is not None:
             yield f"identity.issuers[{index}].jwks.file", issuer.jwks.file
     for index, source in enumerate(configuration.sources):
+        if isinstance(source, Files):
+            continue
         for name in ("certificate_authority", "certificate", "key"):
             path = getattr(source.tls, name)
             if path is not None:

@@ -43,9 +43,20 @@ def without_none(hint: Any) -> tuple[Any, bool]:
     """A type without its `| None`, and whether it had one."""
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         rest = [part for part in typing.get_args(hint) if part is not types.NoneType]
-        assert len(rest) == 1, hint
-        return rest[0], True
+        if len(rest) == 1:
+            return rest[0], True
+        assert all(map(dataclasses.is_dataclass, rest)), hint
     return hint, False
+
+
+def variants(kind: Any) -> dict[str, type]:
+    """The sections that a setting may be, by what their own `kind` says; {} unless there are
+    several."""
+    if not isinstance(kind, types.UnionType):
+        return {}
+    return {
+        str(typing.get_args(settings_of(one)["kind"][0])[0]): one for one in typing.get_args(kind)
+    }
 
 
 class Builder:
@@ -97,6 +108,8 @@ class Builder:
             return _MISTAKE
         if dataclasses.is_dataclass(kind):
             return self.build(typing.cast(type, kind), node, field)
+        if isinstance(kind, types.UnionType):
+            return self._variant(variants(kind), node, field)
         if typing.get_origin(kind) is tuple:
             return self._items(typing.get_args(kind)[0], meaning, node, field)
         if not isinstance(node, Scalar):
@@ -106,6 +119,22 @@ class Builder:
         if value is not _MISTAKE:
             self._check_bounds(value, meaning, node.line, field)
         return value
+
+    def _variant(self, known: dict[str, type], node: Node, field: str) -> Any:
+        """One of several sections, as its `kind` says."""
+        told = node.entries.get("kind") if isinstance(node, Section) else None
+        if isinstance(told, Scalar) and told.text in known:
+            return self.build(known[told.text], node, field)
+        before = len(self.problems)
+        built = self.build(next(iter(known.values())), node, field)
+        if isinstance(told, Scalar):  # say all kinds that there are, not the first alone
+            message = f"must be one of {', '.join(known)}" + _near_miss(told.text, list(known))
+            place = f"{field}.kind"
+            self.problems[before:] = [
+                Problem(one.file, one.line, place, message) if one.field == place else one
+                for one in self.problems[before:]
+            ]
+        return built
 
     def _items(self, kind: Any, meaning: Meaning, node: Node, field: str) -> Any:
         if not isinstance(node, Listing):

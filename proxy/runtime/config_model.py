@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from proxy.runtime.config_files import Files
 from proxy.runtime.config_services import Mcp, Metrics
 from proxy.runtime.config_setting import setting
 
@@ -408,7 +409,9 @@ class Configuration:
     policies: tuple[Path, ...] = setting(
         "policy files, or directories of them; the gate runs without none", minimum=1
     )
-    sources: tuple[Source, ...] = setting("databases", minimum=1, maximum=64)
+    sources: tuple[Source | Files, ...] = setting(
+        "databases, and folders of files", minimum=1, maximum=64
+    )
     audit: Audit = setting("audit log")
     extensions: tuple[Extension, ...] = setting(
         "extensions that statements may use", default=(), maximum=64
@@ -438,6 +441,22 @@ class Configuration:
             if not 1 <= len(name.encode()) <= IDENTIFIER_BYTES_MAX:
                 return f"a name of `search_path` has 1 to {IDENTIFIER_BYTES_MAX} bytes: {name!r}"
         return None
+
+    @property
+    def databases(self) -> tuple[Source, ...]:
+        """The sources that are databases, in their order."""
+        return tuple(one for one in self.sources if isinstance(one, Source))
+
+    @property
+    def folders(self) -> tuple[Files, ...]:
+        """The sources that are folders of files, in their order."""
+        return tuple(one for one in self.sources if isinstance(one, Files))
+
+    @property
+    def database(self) -> str:
+        """The one virtual database that clients see: named as the first source's."""
+        first = self.sources[0]
+        return first.database if isinstance(first, Source) else first.name
 
 
 def _exactly_one(**ways: object) -> str | None:

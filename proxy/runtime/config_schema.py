@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from proxy.runtime.config_build import settings_of, without_none
+from proxy.runtime.config_build import settings_of, variants, without_none
 from proxy.runtime.config_model import Configuration
 from proxy.runtime.config_setting import Meaning
 
@@ -52,6 +52,9 @@ def _rows(model: type, prefix: str) -> typing.Iterator[Row]:
         is_list = typing.get_origin(kind) is tuple
         inner = typing.get_args(kind)[0] if is_list else kind
         yield Row(key, _type_name(kind), _default(default), meaning.text)
+        for number, (told, variant) in enumerate(variants(inner).items()):
+            # The first kind stands for all: the others are listed with their name.
+            yield from _rows(variant, f"{key}[]." if not number else f"{key}[{told}].")
         if dataclasses.is_dataclass(inner):
             yield from _rows(typing.cast(type, inner), f"{key}[]." if is_list else f"{key}.")
 
@@ -107,6 +110,8 @@ def _property(hint: Any, meaning: Meaning, default: object) -> Json:
 def _shape(kind: Any, meaning: Meaning) -> Json:
     if dataclasses.is_dataclass(kind):
         return _object(typing.cast(type, kind))
+    if known := variants(kind):
+        return {"oneOf": [_object(one) for one in known.values()]}
     if typing.get_origin(kind) is tuple:
         item = _shape(typing.get_args(kind)[0], Meaning(meaning.text))
         return {"type": "array", "items": item, **_bounds(meaning, "minItems", "maxItems")}

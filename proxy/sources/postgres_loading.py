@@ -21,7 +21,7 @@ from proxy.sources.postgres_command import Command, quoted_identifier
 from proxy.sources.postgres_connection import PostgresConnection
 from proxy.sources.postgres_pins import checked_pins
 from proxy.wire.backend import CommandComplete, CopyInResponse, ErrorResponse
-from proxy.wire.batch import RowBatch
+from proxy.wire.batch import CsvBatch, RowBatch
 from proxy.wire.buffer import HEADER
 from proxy.wire.frontend import CopyData, CopyDone, Query
 
@@ -40,14 +40,16 @@ class LoadingConnection(PostgresConnection):
         self,
         table: str,
         columns: Sequence[tuple[str, str]],
-        batches: AsyncIterable[RowBatch],
+        batches: AsyncIterable[RowBatch | CsvBatch],
         *,
         bytes_max: int,
+        is_csv: bool = False,
     ) -> tuple[int, int]:
         """Make the temporary table `table` of `columns` (name, type) and fill it.
 
-        `batches` are rows in binary format. Returns rows and bytes. Raises LimitFault 54000 beyond
-        `bytes_max`, SourceFault, and what `batches` raises; the connection is of no use then.
+        `batches` are rows in binary format, or all of them CSV. Returns rows and bytes. Raises
+        LimitFault 54000 beyond `bytes_max`, SourceFault, and what `batches` raises; the connection
+        is of no use then.
         """
         await self._come_to_rest()
         name = quoted_identifier(table)
@@ -55,7 +57,7 @@ class LoadingConnection(PostgresConnection):
         await self._conversation.command(_OPEN)
         create = f"CREATE TEMPORARY TABLE {name} ({types})"
         await self._conversation.command(Command(create, ("CREATE TABLE",)))
-        rows, size = await self._copy_in(name, batches, bytes_max)
+        rows, size = await self._copy_in(name, batches, bytes_max, is_csv=is_csv)
         if rows >= ANALYZED_ROWS_MIN:
             await self._conversation.command(Command(f"ANALYZE pg_temp.{name}", ("ANALYZE",)))
         await self._conversation.command(_CLOSE)
@@ -79,10 +81,15 @@ class LoadingConnection(PostgresConnection):
         return array or b"{}"
 
     async def _copy_in(
-        self, name: str, batches: AsyncIterable[RowBatch], bytes_max: int
+        self,
+        name: str,
+        batches: AsyncIterable[RowBatch | CsvBatch],
+        bytes_max: int,
+        *,
+        is_csv: bool,
     ) -> tuple[int, int]:
         conversation = self._conversation
-        text = f"COPY pg_temp.{name} FROM STDIN (FORMAT binary)"
+        text = f"COPY pg_temp.{name} FROM STDIN (FORMAT {'csv' if is_csv else 'binary'})"
         conversation.send(Query(text).encode())
         await conversation.absorb_leads()
         answer = await conversation.read()
@@ -91,7 +98,8 @@ class LoadingConnection(PostgresConnection):
         if not isinstance(answer, CopyInResponse):
             raise conversation.anomaly(type(answer).__name__)
         rows = size = 0
-        conversation.channel.write(CopyData(COPY_HEADER).encode())
+        if not is_csv:
+            conversation.channel.write(CopyData(COPY_HEADER).encode())
         async for batch in batches:
             rows += batch.count
             size += len(batch.data)
@@ -102,9 +110,11 @@ class LoadingConnection(PostgresConnection):
                     detail=f"The limit is {bytes_max} bytes for one table.",
                     hint="Narrow each table by a condition of its own.",
                 )
-            conversation.channel.write(CopyData(tuples(batch.data)).encode())
+            data = batch.data if isinstance(batch, CsvBatch) else tuples(batch.data)
+            conversation.channel.write(CopyData(data).encode())
             await conversation.drain()
-        conversation.channel.write(CopyData(COPY_TRAILER).encode() + CopyDone().encode())
+        trailer = b"" if is_csv else CopyData(COPY_TRAILER).encode()
+        conversation.channel.write(trailer + CopyDone().encode())
         await self._copied(rows)
         return rows, size
 

@@ -22,10 +22,12 @@ from proxy.sql.bind import Resolve, bind
 from proxy.sql.classify import Classified, base_relations, classify
 from proxy.sql.exact import demand_exact
 from proxy.sql.fence import Fences, place_fences
+from proxy.sql.files import file_plan
 from proxy.sql.guard import GuardedRelation, Rewritten, guard
 from proxy.sql.identity import SessionFacts, make_printable, settle
 from proxy.sql.parse import Kind, Statement
 from proxy.sql.pattern import settle_patterns
+from proxy.sql.plan import FilePlan
 from proxy.sql.safety import Safety
 from proxy.sql.scope import Bound, ItemKind
 from proxy.sql.shape import shapes
@@ -83,7 +85,8 @@ class Part:
     rows go.
 
     `asked` is the query before it was guarded, in terms of what the principal sees. `narrowed` is
-    the same query for the rows with certain `keys`, an array that is its last parameter.
+    the same query for the rows with certain `keys`, an array that is its last parameter. `files`
+    and `narrowed_files`: how they run where the source holds files.
     """
 
     guarded: Guarded
@@ -92,6 +95,8 @@ class Part:
     columns: tuple[PartColumn, ...]
     keys: Keys | None = None
     narrowed: Guarded | None = None
+    files: FilePlan | None = None
+    narrowed_files: FilePlan | None = None
 
     @property
     def sql(self) -> str:
@@ -152,7 +157,8 @@ def _rewrite(
             decisions[key] = decide(key)
         return decisions[key]
 
-    if len({key.source for key in _keys(bound)}) > 1:
+    sources = {key.source for key in _keys(bound)}
+    if len(sources) > 1 or sources & catalog.files:
         return _split(bound, safety, catalog, resolve, decide_once, parameter_oids, patterns)
     return _guarded(bound, safety, decide_once, parameter_oids, patterns, claim_literals)
 
@@ -228,22 +234,32 @@ def _split(
         judged = Safety(bound_alone, _comparable(oids))
         return _guarded(bound_alone, judged, decide_once, oids, patterns)
 
-    parts = [
-        Part(
-            alone(tree.copy(stage.query), parameter_oids),
-            tree.print_tree(stage.query),
-            stage.table,
-            stage.columns,
-        )
-        for stage in stages
-    ]
+    def planned(
+        guarded: Guarded, columns: Sequence[PartColumn], oids: Sequence[int]
+    ) -> FilePlan | None:
+        if guarded.source not in catalog.files:
+            return None
+        told = [(column.name, column.type_name) for column in columns]
+        return file_plan(guarded.rewritten, catalog, told, _comparable(oids))
+
+    parts = []
+    for stage in stages:
+        guarded = alone(tree.copy(stage.query), parameter_oids)
+        files = planned(guarded, stage.columns, parameter_oids)
+        asked = tree.print_tree(stage.query)
+        parts.append(Part(guarded, asked, stage.table, stage.columns, files=files))
     for one in wanted:
         asked = tree.print_tree(one.query)
-        narrowed = None
+        narrowed = narrowed_files = None
         if one.narrowed is not None and one.keys is not None:
-            narrowed = alone(one.narrowed, [*parameter_oids, one.keys.array_oid])
+            oids = [*parameter_oids, one.keys.array_oid]
+            narrowed = alone(one.narrowed, oids)
+            narrowed_files = planned(narrowed, one.columns, oids)
         guarded = alone(one.query, parameter_oids)
-        parts.append(Part(guarded, asked, one.table, one.columns, one.keys, narrowed))
+        files = planned(guarded, one.columns, parameter_oids)
+        parts.append(
+            Part(guarded, asked, one.table, one.columns, one.keys, narrowed, files, narrowed_files)
+        )
     caps = [decide_once(one.relation.relation.key) for one in wanted]
     decisions = {
         key: replace(decision, row_limit=cap.row_limit, byte_limit=cap.byte_limit)

@@ -8,7 +8,7 @@ exception is `lookup_fragment`, whose text is the operator's, from the policy.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from postgast import pg_query_pb2 as pb
@@ -25,6 +25,57 @@ ClaimValues = Callable[[str], ClaimValue]
 
 
 @dataclass(frozen=True, slots=True)
+class FileSlot:
+    """A parameter of a query over files: the fragment's `$number`, of type `type_oid` there.
+
+    `kind` names the type that DuckDB gets. `is_pattern`: it is matched by LIKE.
+    """
+
+    number: int
+    type_oid: int
+    kind: str
+    is_pattern: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileQuery:
+    """A query in DuckDB's SQL that means what Postgres would mean; `$1…` are `slots` in order.
+
+    `columns` are names and Postgres types of what it returns.
+    """
+
+    sql: str
+    slots: tuple[FileSlot, ...]
+    columns: tuple[tuple[str, str], ...]
+    relations: tuple[tuple[str, str], ...]
+    whole_sql: str = ""
+    """Of a scan: the same without its conditions, for values that DuckDB might read otherwise."""
+
+    def whole(self) -> FileQuery:
+        """The scan of all rows."""
+        return replace(self, sql=self.whole_sql, slots=())
+
+
+@dataclass(frozen=True, slots=True)
+class FileScan:
+    """The rows of one relation that a fragment cannot do without, for the temporary `table`."""
+
+    table: str
+    query: FileQuery
+
+
+@dataclass(frozen=True, slots=True)
+class FilePlan:
+    """How a fragment runs over files: all in DuckDB (`direct`), where each of its expressions means
+    the same there; else its `scans` are loaded into a Postgres of the gate's, that runs
+    `staged_sql`: the same statement over those tables."""
+
+    direct: FileQuery | None
+    scans: tuple[FileScan, ...]
+    staged_sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fragment:
     """SQL for one source, made from a verified tree.
 
@@ -33,6 +84,7 @@ class Fragment:
     `result_oids` are the types that the answer must have, 0 for any; None: not checked.
     `row_limit` and `byte_limit` are the policy's caps for this statement, None for none.
     `leaves_nothing`: proven to leave no state in the connection that runs it (I12).
+    `files` where the source holds files: what is asked of it instead of `sql`.
     """
 
     source: str
@@ -45,6 +97,7 @@ class Fragment:
     row_limit: int | None = None
     byte_limit: int | None = None
     leaves_nothing: bool = False
+    files: FilePlan | None = None
 
 
 def query_fragment(
@@ -55,6 +108,7 @@ def query_fragment(
     parameter_oids: Sequence[int],
     result_oids: Sequence[int] | None = None,
     is_capped: bool = True,
+    files: FilePlan | None = None,
 ) -> Fragment:
     """The fragment of a query for one identity: `claim_value` gives its claims by name.
 
@@ -74,7 +128,15 @@ def query_fragment(
         row_limit=row_limit,
         byte_limit=byte_limit,
         leaves_nothing=verified.leaves_nothing,
+        files=files,
     )
+
+
+def staged_fragment(fragment: Fragment) -> Fragment:
+    """What the fragment of a files source becomes once its scans are loaded."""
+    if fragment.files is None:
+        raise InternalFault("only what reads files is staged")
+    return replace(fragment, sql=fragment.files.staged_sql, files=None)
 
 
 def copy_fragment(verified: Verified, source: str, copy: CopyOptions) -> Fragment:

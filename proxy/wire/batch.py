@@ -60,6 +60,14 @@ class CopyBatch:
         return self.data
 
 
+@dataclass(frozen=True, slots=True)
+class CsvBatch:
+    """`count` whole rows in `data`, as `COPY … (FORMAT csv)` reads them."""
+
+    count: int
+    data: bytes = field(repr=False)
+
+
 def _bodies(data: bytes) -> Iterator[bytes]:
     position = 0
     while position < len(data):

@@ -1,0 +1,219 @@
+"""How a guarded query over files runs: in DuckDB, or in a Postgres over what DuckDB read.
+
+Filter before data leaves a source: conditions of the guard, and the client's that were copied into
+a part, are tried by DuckDB wherever they mean the same there (`duckdb.py`). If all of the query
+does, DuckDB runs it. If not, the rows that the translatable conditions leave are loaded, stored
+columns only and those that are read, into a Postgres connection of their own, where the guarded
+query itself runs: masks and the other conditions apply there, before anything a client wrote.
+
+This file must not know sources, folders or formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from proxy.catalog.virtual import ClassCatalog, VisibleRelation
+from proxy.faults import UnsupportedFault
+from proxy.sql import tree
+from proxy.sql.bind import bind
+from proxy.sql.duckdb import Expressions, Inexact, quoted
+from proxy.sql.guard import Rewritten
+from proxy.sql.plan import FilePlan, FileQuery, FileScan
+from proxy.sql.safety import Safety
+from proxy.sql.scope import Bound, Item, ItemKind, Select, columns_read
+
+STAGED_SCHEMA = "pg_temp"
+"""Where scans are loaded: temporary tables belong to one connection and end with it."""
+
+_Place = tuple[str, str]
+
+
+def file_plan(
+    rewritten: Rewritten,
+    catalog: ClassCatalog,
+    columns: Sequence[tuple[str, str]],
+    parameter_oids: Sequence[int],
+) -> FilePlan:
+    """The plan of a part. `columns` are the names and types that it returns, `parameter_oids` those
+    of the client's parameters; claims follow them.
+
+    Raises UnsupportedFault for a row filter over a table that the principal does not see.
+    """
+    node = _without_unread(rewritten.node, catalog)
+    oids = (*parameter_oids, *(slot.type_oid for slot in rewritten.claim_slots))
+    bound = bind(node, _physical(catalog))
+    safety = Safety(bound, oids)
+    read = columns_read(bound)
+    tables: dict[_Place, str] = {}
+    wanted: dict[_Place, set[str]] = {}
+    for item in bound.items:
+        if item.kind is ItemKind.RELATION and item.relation is not None:
+            place = (item.relation.schema, item.relation.name)
+            tables.setdefault(place, f"s{len(tables) + 1}")
+            wanted.setdefault(place, set()).update(read.get(id(item), set()))
+    scans = tuple(
+        FileScan(table, _scan(bound, safety, place, wanted[place]))
+        for place, table in tables.items()
+    )
+    return FilePlan(_direct(bound, safety, columns), scans, _staged(node, tables))
+
+
+def _physical(catalog: ClassCatalog) -> Callable[[str, str], VisibleRelation | None]:
+    """Relations with all stored columns: the guard's own conditions may read hidden ones."""
+
+    def resolve(schema: str, name: str) -> VisibleRelation | None:
+        found = catalog.resolve(schema, name, ())
+        if found is None:
+            raise UnsupportedFault(
+                "a row filter over files cannot read a table that is not visible"
+            )
+        return VisibleRelation(found.relation, found.relation.columns)
+
+    return resolve
+
+
+def _without_unread(node: tree.Node, catalog: ClassCatalog) -> tree.Node:
+    """A copy whose guard puts out only what the part reads of it: the rest is not fetched."""
+    copied = tree.copy(node)
+    bound = bind(copied, _physical(catalog))
+    root = bound.root
+    if isinstance(root, Select) and len(root.items) == 1:
+        (item,) = root.items
+        if item.kind is ItemKind.SUBQUERY and isinstance(item.query, Select):
+            used = _used(bound, item)
+            inner = item.query
+            kept = [
+                tree.copy(target)
+                for target, output in zip(inner.node.target_list, inner.outputs, strict=True)
+                if output.name in used
+            ]
+            del inner.node.target_list[:]
+            inner.node.target_list.extend(kept)
+    return copied
+
+
+def _used(bound: Bound, item: Item) -> set[str]:
+    """The columns of a FROM item that are named anywhere."""
+    return {
+        entry.name
+        for ref in bound.refs.values()
+        for entry in ([ref.entry] if ref.entry is not None else ref.entries)
+        if entry.item is item
+    }
+
+
+def _staged(node: tree.Node, tables: Mapping[_Place, str]) -> str:
+    staged = tree.copy(node)
+    for message in tree.walk(staged):
+        if message.DESCRIPTOR.name == "RangeVar" and message.schemaname:
+            table = tables[message.schemaname, message.relname]
+            if not message.HasField("alias"):
+                message.alias.CopyFrom(tree.alias(message.relname))
+            message.schemaname, message.relname = STAGED_SCHEMA, table
+    return tree.print_tree(staged)
+
+
+# One relation
+
+
+def _scan(bound: Bound, safety: Safety, place: _Place, names: set[str]) -> FileQuery:
+    """Stored columns of a relation, and of its rows those that any use of it may need."""
+    uses = [
+        (item, level)
+        for level in bound.levels()
+        for item in level.items
+        if item.kind is ItemKind.RELATION
+        and item.relation is not None
+        and (item.relation.schema, item.relation.name) == place
+    ]
+    item, level = uses[0]
+    assert item.relation is not None, "chosen so"
+    columns = [column for column in item.relation.columns if column.name in names]
+    expressions = Expressions(bound, safety)
+    # A relation that is named twice is read whole: what narrows one use may not fit the other.
+    conditions = _translatable(expressions, level) if len(uses) == 1 else []
+    alias = quoted(item.name)
+    listed = ", ".join(f"{alias}.{quoted(column.name)}" for column in columns)
+    whole = f"SELECT {listed or '1 AS nothing'} FROM {_relation(place)} AS {alias}"
+    sql = f"{whole} WHERE {' AND '.join(conditions)}" if conditions else whole
+    kept = tuple((column.name, column.type_name) for column in columns)
+    return FileQuery(sql, tuple(expressions.slots), kept, (place,), whole)
+
+
+def _translatable(expressions: Expressions, level: Select) -> list[str]:
+    """Those conditions of a level over one relation that DuckDB answers as Postgres would."""
+    if len(level.items) != 1:
+        return []
+    found = []
+    for part in tree.conjuncts(level.node.where_clause):
+        known = len(expressions.slots)
+        try:
+            found.append(expressions.condition(part))
+        except Inexact:
+            del expressions.slots[known:]
+    return found
+
+
+def _relation(place: _Place) -> str:
+    return ".".join(map(quoted, place))
+
+
+# The whole part
+
+
+def _direct(bound: Bound, safety: Safety, columns: Sequence[tuple[str, str]]) -> FileQuery | None:
+    """The query of a part as a whole: columns of a guarded relation, and conditions on them."""
+    expressions = Expressions(bound, safety)
+    relations: list[_Place] = []
+    try:
+        if not isinstance(bound.root, Select):
+            return None
+        sql = _level(bound, expressions, bound.root, None, relations)
+    except Inexact:
+        return None
+    return FileQuery(sql, tuple(expressions.slots), tuple(columns), tuple(relations))
+
+
+# What a level of a part may be made of.
+_PARTS = frozenset({"target_list", "from_clause", "where_clause", "limit_option", "op"})
+
+
+def _level(
+    bound: Bound,
+    expressions: Expressions,
+    select: Select,
+    wanted: set[str] | None,
+    relations: list[_Place],
+) -> str:
+    """One level; of its outputs only those in `wanted`, where that is not None."""
+    node = select.node
+    if {field.name for field, _ in node.ListFields()} - _PARTS or len(select.items) != 1:
+        raise Inexact
+    (item,) = select.items
+    where = expressions.condition(node.where_clause) if node.HasField("where_clause") else ""
+    targets = []
+    for target, output in zip(node.target_list, select.outputs, strict=True):
+        if wanted is None or output.name in wanted:
+            value = expressions.value(target.res_target.val)
+            targets.append(f"{value} AS {quoted(output.name)}")
+    source = _source(bound, expressions, select, item, relations)
+    sql = f"SELECT {', '.join(targets) or '1 AS nothing'} FROM {source} AS {quoted(item.name)}"
+    return f"{sql} WHERE {where}" if where else sql
+
+
+def _source(
+    bound: Bound,
+    expressions: Expressions,
+    select: Select,
+    item: Item,
+    relations: list[_Place],
+) -> str:
+    if item.kind is ItemKind.RELATION and item.relation is not None:
+        place = (item.relation.schema, item.relation.name)
+        relations.append(place)
+        return _relation(place)
+    if item.kind is not ItemKind.SUBQUERY or not isinstance(item.query, Select):
+        raise Inexact
+    used = _used(bound, item)
+    return f"({_level(bound, expressions, item.query, used, relations)})"
