@@ -196,10 +196,11 @@ def text_rules(database: Mapping[str, str | None]) -> TextRules:
 
 def _libc(name: str, *, is_order: bool) -> str:
     """One spelling for locales that are one: C.UTF-8 orders by code point as C does."""
-    plain = name.lower().replace("-", "")
-    if plain in ("c", "posix") or (is_order and plain == "c.utf8"):
+    language, _, encoding = name.partition(".")
+    is_utf8 = encoding.lower() in ("utf8", "utf-8")
+    if language in ("C", "POSIX") and (not encoding or (is_order and is_utf8)):
         return "C"
-    return name.replace(".utf8", ".UTF-8")
+    return f"{language}.UTF-8" if is_utf8 else name
 
 
 def _check_version(source: str, version: int) -> None:

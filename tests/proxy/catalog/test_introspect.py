@@ -5,7 +5,7 @@ Method: the fixture company on a real server, read back; drift is made by real D
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import asyncpg
@@ -13,8 +13,8 @@ import pytest
 
 from policies.model import RelationKey
 from proxy.catalog import introspect as module
-from proxy.catalog.introspect import introspect
-from proxy.catalog.virtual import CatalogError, ForeignKey, Relation
+from proxy.catalog.introspect import introspect, text_rules
+from proxy.catalog.virtual import CatalogError, ForeignKey, Relation, TextRules
 from tests.servers import postgres
 
 FIXTURE = Path(__file__).with_name("fixture.sql").read_text()
@@ -150,3 +150,54 @@ async def test_too_many_relations_are_refused(
 def test_unsupported_versions_are_refused_by_number(version: int, major: int) -> None:
     with pytest.raises(CatalogError, match=rf"PostgreSQL {major}; supported are 14 to 18"):
         module._check_version("main", version)
+
+
+C_UTF8 = {"datcollate": "C.UTF-8", "datctype": "C.UTF-8"}
+
+
+@pytest.mark.parametrize(
+    ("database", "collate", "ctype"),
+    [
+        # PostgreSQL 14 knows one provider and does not name it.
+        ({"datcollate": "C", "datctype": "C"}, "C", "C"),
+        ({"datcollate": "POSIX", "datctype": "POSIX"}, "C", "C"),
+        ({"datcollate": "en_US.utf8", "datctype": "en_US.utf8"}, "en_US.UTF-8", "en_US.UTF-8"),
+        ({"datlocprovider": "c", "datcollate": "de_DE.UTF8", "datctype": "C"}, "de_DE.UTF-8", "C"),
+        ({"datlocprovider": "c", "datcollate": "en_US", "datctype": "en_US"}, "en_US", "en_US"),
+        # By code point, as C orders; but what a letter is, C does not know.
+        ({"datlocprovider": "c", **C_UTF8}, "C", "C.UTF-8"),
+        ({"datcollate": "C.utf8", "datctype": "C.utf8"}, "C", "C.UTF-8"),
+        ({"datlocprovider": "c", "datcollate": None, "datctype": None}, "C", "C"),
+        # libc's columns are there for ICU and the built-in provider too, and say nothing.
+        ({"datlocprovider": "i", "daticulocale": "und", **C_UTF8}, "icu:und", "icu:und"),
+        ({"datlocprovider": "i", "datlocale": "de-AT", **C_UTF8}, "icu:de-AT", "icu:de-AT"),
+        ({"datlocprovider": "b", "datlocale": "C", **C_UTF8}, "C", "C"),
+        ({"datlocprovider": "b", "datlocale": "C.UTF-8", **C_UTF8}, "C", "builtin:C.UTF-8"),
+        ({"datlocprovider": "b", "datlocale": "PG_UNICODE_FAST", **C_UTF8}, "C",
+         "builtin:PG_UNICODE_FAST"),
+    ],
+)  # fmt: skip
+def test_the_rules_of_texts_of_a_database(
+    database: dict[str, str | None], collate: str, ctype: str
+) -> None:
+    assert text_rules(database) == TextRules(collate, ctype)
+
+
+@pytest.mark.parametrize("major", postgres.MAJORS)
+async def test_the_rules_of_texts_of_a_live_database(
+    major: int, postgres_of: Callable[[int], postgres.Server]
+) -> None:
+    server = postgres_of(major)
+    made = ["ENCODING UTF8 TEMPLATE template0", "LOCALE 'C.UTF-8'"]
+    if major >= 17:
+        made.append("LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'")
+    with server.connect() as admin:
+        admin.execute(f"CREATE DATABASE rules_of_texts {' '.join(made)}".encode())
+    try:
+        connection = await asyncpg.connect(server.dsn_of("rules_of_texts", tls=False))
+        found = (await introspect(connection, "main")).text_rules
+        await connection.close()
+    finally:
+        with server.connect() as admin:
+            admin.execute("DROP DATABASE rules_of_texts")
+    assert found == TextRules("C", "builtin:C.UTF-8" if major >= 17 else "C.UTF-8")
