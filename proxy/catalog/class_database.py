@@ -188,11 +188,7 @@ async def _build(
     name = class_name(catalog, template)
     building = f"new_{name}"
     await admin.execute(f"DROP DATABASE IF EXISTS {building}")
-    await admin.execute(f"DROP ROLE IF EXISTS {name}")
-    await admin.execute(
-        f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION"
-        f" NOBYPASSRLS CONNECTION LIMIT {CONNECTIONS_PER_CLASS_MAX}"
-    )
+    await make_role(admin, name, CONNECTIONS_PER_CLASS_MAX)
     for setting, value in _ROLE_SETTINGS.items():
         await admin.execute(f"ALTER ROLE {name} SET {setting} = '{value}'")
     await admin.execute(f"CREATE DATABASE {building} TEMPLATE {template}")
@@ -200,6 +196,18 @@ async def _build(
     await admin.execute(f"REVOKE ALL ON DATABASE {building} FROM PUBLIC")
     await admin.execute(f"GRANT CONNECT ON DATABASE {building} TO {name}")
     await admin.execute(f"ALTER DATABASE {building} RENAME TO {name}")
+
+
+async def make_role(
+    admin: asyncpg.Connection, name: str, connections_max: int | None = None
+) -> None:
+    """Make the role under which clients' statements run in one database: it may log in, no more."""
+    limit = "" if connections_max is None else f" CONNECTION LIMIT {connections_max}"
+    await admin.execute(f"DROP ROLE IF EXISTS {name}")
+    await admin.execute(
+        f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION"
+        f" NOBYPASSRLS{limit}"
+    )
 
 
 async def _define(cluster: ClusterAddress, database: str, catalog: ClassCatalog) -> None:

@@ -16,7 +16,13 @@ from typing import Final
 
 import asyncpg
 
-from proxy.catalog.class_database import ClusterAddress, database_exists, drop_class, lock_down
+from proxy.catalog.class_database import (
+    ClusterAddress,
+    database_exists,
+    drop_class,
+    lock_down,
+    make_role,
+)
 from proxy.catalog.definition import quote_identifier, quote_literal, type_definition
 from proxy.catalog.virtual import CatalogError, ClassCatalog, TextRules
 from proxy.faults import UnsupportedFault
@@ -97,11 +103,7 @@ async def _build(
     name = design.name
     building = f"new_{name}"
     await admin.execute(f"DROP DATABASE IF EXISTS {building}")
-    await admin.execute(f"DROP ROLE IF EXISTS {name}")
-    await admin.execute(
-        f"CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION"
-        " NOBYPASSRLS"
-    )
+    await make_role(admin, name)
     try:
         await admin.execute(
             f"CREATE DATABASE {building} TEMPLATE template0 {_locale(design.rules)}"

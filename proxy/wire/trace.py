@@ -17,6 +17,7 @@ from typing import Final
 from proxy.wire import backend, frontend
 from proxy.wire.batch import CopyBatch, RowBatch
 from proxy.wire.message import BackendMessage, FrontendMessage, Message
+from proxy.wire.type_oids import FIRST_OWN_OID
 
 _REDACTED: Final = "REDACTED"
 _HIDDEN: Final = "NNNN"
@@ -73,8 +74,8 @@ def _codes(codes: tuple[int, ...]) -> list[str]:
 
 
 def _oid(oid: int, is_regression: bool) -> str:
-    """Hide what differs between databases: OIDs of user objects begin at 16384."""
-    return _HIDDEN if is_regression and oid >= 16_384 else str(oid)
+    """Hide what differs between databases: the OIDs of their own objects."""
+    return _HIDDEN if is_regression and oid >= FIRST_OWN_OID else str(oid)
 
 
 Fields = Callable[..., list[str]]

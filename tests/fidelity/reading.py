@@ -15,11 +15,11 @@ import asyncpg
 import psycopg
 from psycopg import pq
 
+from proxy.wire.type_oids import FIRST_OWN_OID
 from tests.fidelity.corpus import Argument
 from tests.fidelity.pair import SEARCH_PATH, Access
 
 TIME_ZONE = "UTC"  # the gate's own default; a source's is its operator's
-FIRST_NORMAL_OID = 16384  # below it an OID means the same on every server of one major
 _TYPE_NAME = """
 SELECT n.nspname || '.' || t.typname FROM pg_catalog.pg_type t
 JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace WHERE t.oid = %d
@@ -153,7 +153,7 @@ class LibpqReader:
         return Outcome(columns, rows, (result.command_status or b"").decode())
 
     def _type_name(self, oid: int) -> str:
-        if oid < FIRST_NORMAL_OID:
+        if oid < FIRST_OWN_OID:  # the same on every server of one major
             return str(oid)
         if oid not in self._types:
             result = self._connection.exec_((_TYPE_NAME % oid).encode())

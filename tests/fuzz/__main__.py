@@ -17,7 +17,7 @@ import structlog
 from tests.fuzz import wire
 from tests.fuzz.fixture import world
 from tests.fuzz.gates import PLACES
-from tests.fuzz.oracle import ACCEPTED_NODES, Oracle, Tally
+from tests.fuzz.oracle import ACCEPTED_NODES, Oracle, TreeTally
 from tests.fuzz.shapes import Shapes
 from tests.servers.postgres import Server, running
 
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def _run_sql(server: Server, seed: int, minutes: float, statements: int | None) -> int:
-    tally = Tally()
+    tally = TreeTally()
     deadline = time.monotonic() + minutes * 60
     while not _is_over(tally, deadline, statements):
         with world(server, seed) as current:
@@ -70,7 +70,7 @@ def _run_sql(server: Server, seed: int, minutes: float, statements: int | None) 
     return len(tally.differences)
 
 
-def _is_over(tally: Tally, deadline: float, statements: int | None) -> bool:
+def _is_over(tally: TreeTally, deadline: float, statements: int | None) -> bool:
     if statements is not None:
         return tally.generated >= statements
     return time.monotonic() >= deadline
@@ -96,7 +96,7 @@ def _run(oracle: Oracle, seed: int, deadline: float, statements: int | None) -> 
         oracle.close()
 
 
-def report(tally: Tally, seed: int) -> str:
+def report(tally: TreeTally, seed: int) -> str:
     """The figures as text."""
     lines = [
         f"{tally.generated} statements, last seed {seed}",
@@ -111,7 +111,7 @@ def report(tally: Tally, seed: int) -> str:
     return "\n".join(lines + tally.differences[:10])
 
 
-def _coverage(tally: Tally) -> list[str]:
+def _coverage(tally: TreeTally) -> list[str]:
     """A row for each node type that the gate accepts: in how many accepted statements it was."""
     nodes = (ACCEPTED_NODES | set(tally.nodes)) - {"ParamRef"}  # those are asked over the wire
     accepted = sorted(nodes, key=lambda name: -tally.nodes[name])

@@ -16,7 +16,7 @@ from proxy.sql.safety import Safety
 from proxy.sql.scope import Bound
 from tests.fuzz.fixture import World, world
 from tests.fuzz.generator import Generator
-from tests.fuzz.oracle import Oracle, Tally
+from tests.fuzz.oracle import Oracle, TreeTally
 from tests.servers.postgres import Server
 
 SEED = 20_260
@@ -37,10 +37,10 @@ def worlds(postgres_server: Server) -> Iterator[World]:
         yield made
 
 
-def run(made: World, statements: int) -> Tally:
+def run(made: World, statements: int) -> TreeTally:
     source = random.Random(SEED)
     generator = Generator(source)
-    oracle = Oracle(made, Tally())
+    oracle = Oracle(made, TreeTally())
     try:
         while oracle.tally.generated < statements:
             one = generator.statement()
@@ -58,8 +58,8 @@ def test_generated_statements_answer_alike_and_as_the_reference(worlds: World) -
     assert tally.compared > STATEMENTS // 2
 
 
-def check_one(made: World, sql: str) -> Tally:
-    oracle = Oracle(made, Tally())
+def check_one(made: World, sql: str) -> TreeTally:
+    oracle = Oracle(made, TreeTally())
     try:
         oracle.check(sql, random.Random(SEED))
     finally:

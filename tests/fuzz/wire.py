@@ -24,6 +24,7 @@ from tests.fuzz.gates import STATEMENT_MS_MAX, Gates, twin_gates
 from tests.fuzz.generator import Generated
 from tests.fuzz.oracle import unscaled
 from tests.fuzz.parameters import Parametrised
+from tests.fuzz.tally import Tally
 from tests.live.wire import Message, RawClient
 from tests.servers.postgres import Server
 
@@ -37,24 +38,12 @@ _NUMBERS = ("0", "1", "2", "7", "1.5", "99")
 
 
 @dataclass
-class WireTally:
-    """Figures of a run. `ways` counts accepted conversations by way, `over_several` those over
-    several sources."""
+class WireTally(Tally):
+    """`ways` counts accepted conversations by way, `over_several` those over several sources."""
 
-    generated: int = 0
-    accepted: int = 0
-    errors: int = 0
-    timeouts: int = 0
     parameters: int = 0
     over_several: int = 0
-    compared: int = 0
-    refusals: Counter[str] = field(default_factory=Counter)
     ways: Counter[str] = field(default_factory=Counter)
-    differences: list[str] = field(default_factory=list)
-
-    @property
-    def accepted_share(self) -> float:
-        return self.accepted / self.generated if self.generated else 0.0
 
     def report(self, seed: int) -> str:
         """The figures as text."""
