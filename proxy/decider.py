@@ -15,17 +15,16 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import partial
 
 from policies.claims import ClaimValue
 from proxy import explain, fragments
-from proxy.catalog.class_database import Oids
-from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
+from proxy.beside import Beside
 from proxy.catalog.virtual import ClassCatalog
 from proxy.counters import Counters
-from proxy.decision import Decided, Runnable, Standing, Target
+from proxy.decision import Decided, Runnable, Shadow, Standing, Target
 from proxy.estate import CurrentEstate, Estate, told_to_the_operator
 from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault, UnsupportedFault
 from proxy.policy_answers import decision_of, literals_of
@@ -66,42 +65,6 @@ MISUNDERSTOOD = frozenset({"42601", "42703", "42803", "42804", "42846", "42883",
 _TELLS_FACTS = re.compile(
     r"user|role|catalog|schema|version|pid|inet|encoding|database|getpg|recovery|setting|u&", re.I
 )
-
-
-class ShadowOfClass(Protocol):
-    """The Postgres that knows what one class may see and holds no row."""
-
-    async def describe(
-        self, sql: str, parameter_oids: Sequence[int], search_path: Sequence[str]
-    ) -> ShadowDescription:
-        """Types of a statement; nothing is executed. Raises the Fault that Postgres raised."""
-        ...
-
-    async def run(
-        self,
-        sql: str,
-        parameters: Sequence[bytes | None] = (),
-        formats: Sequence[int] = (),
-        result_formats: Sequence[int] = (),
-        *,
-        parameter_oids: Sequence[int] = (),
-        search_path: Sequence[str] = ("public",),
-        principal: str = "",
-    ) -> ShadowRows:
-        """Rows of a catalog statement. Raises Fault, LimitFault."""
-        ...
-
-    async def oids(self) -> Oids:
-        """OIDs of the class's own types, here and at the sources."""
-        ...
-
-
-class Shadow(Protocol):
-    """The shadows of all classes."""
-
-    async def class_for(self, catalog: ClassCatalog) -> ShadowOfClass:
-        """The shadow of the class that sees `catalog`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +118,7 @@ class PolicyDecider:
         self._server_version = server_version
         self._clock = clock
         self._counters = counters or Counters()
+        self._beside = Beside()
         # None: a template that cannot be decided as one, though its statements may be.
         self._cache: OrderedDict[tuple[object, ...], _Decided | None] = OrderedDict()
 
@@ -195,8 +159,7 @@ class PolicyDecider:
             self._keep(key, templated)
             return templated
         try:
-            local = pipeline.local_names(statement, session.database)
-            decided = await self._decide(place, local, parameter_oids)
+            decided = await self._decide(place, statement, parameter_oids)
         except Fault as fault:
             # The same fault goes on: its cause is the reason that auditors read.
             pipeline.with_suggestion(fault, statement, catalog, facts.schemas)
@@ -274,6 +237,9 @@ class PolicyDecider:
     ) -> _Decided:
         session, estate, catalog, facts = place.session, place.estate, place.catalog, place.facts
         classified = classify(statement)
+        if classified.names_database:
+            statement = pipeline.local_names(statement, session.database)
+            classified = classify(statement)
         if classified.route is Route.CATALOG:
             return await self._decide_catalog(estate, catalog, facts, classified, parameter_oids)
         text = statement.text
@@ -282,16 +248,19 @@ class PolicyDecider:
         shadow = await self._shadow.class_for(catalog)
         described = await shadow.describe(text, parameter_oids, facts.schemas)
         now = self._clock()
+        rewrite = partial(
+            pipeline.rewrite,
+            classified,
+            catalog,
+            lambda key: decision_of(estate, session, key, now),
+            facts=facts,
+            parameter_oids=described.parameter_oids,
+            claim_literals=literals_of(estate, session) if classified.copy else None,
+            column_count=None if described.fields is None else len(described.fields),
+        )
         try:
-            guarded = pipeline.rewrite(
-                classified,
-                catalog,
-                lambda key: decision_of(estate, session, key, now),
-                facts=facts,
-                parameter_oids=described.parameter_oids,
-                claim_literals=literals_of(estate, session) if classified.copy else None,
-                column_count=None if described.fields is None else len(described.fields),
-            )
+            is_heavy = pipeline.is_heavy(classified, catalog, facts.schemas)
+            guarded = await self._beside.run(rewrite) if is_heavy else rewrite()
         except Fault as fault:
             told = _of_a_known_name(fault)
             if told is fault:

@@ -5,10 +5,13 @@ This file must not know how a decision is made (`proxy/decider.py`) or run (`pro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from proxy.catalog.class_database import Oids
+from proxy.catalog.shadow_class import ShadowDescription, ShadowRows
 from proxy.catalog.virtual import ClassCatalog
 from proxy.faults import Fault
 from proxy.recode import Recoder
@@ -105,6 +108,42 @@ class Standing:
     fragment: Fragment
     arguments: Arguments | None
     is_text_only: bool = False
+
+
+class ShadowOfClass(Protocol):
+    """The Postgres that knows what one class may see and holds no row."""
+
+    async def describe(
+        self, sql: str, parameter_oids: Sequence[int], search_path: Sequence[str]
+    ) -> ShadowDescription:
+        """Types of a statement; nothing is executed. Raises the Fault that Postgres raised."""
+        ...
+
+    async def run(
+        self,
+        sql: str,
+        parameters: Sequence[bytes | None] = (),
+        formats: Sequence[int] = (),
+        result_formats: Sequence[int] = (),
+        *,
+        parameter_oids: Sequence[int] = (),
+        search_path: Sequence[str] = ("public",),
+        principal: str = "",
+    ) -> ShadowRows:
+        """Rows of a catalog statement. Raises Fault, LimitFault."""
+        ...
+
+    async def oids(self) -> Oids:
+        """OIDs of the class's own types, here and at the sources."""
+        ...
+
+
+class Shadow(Protocol):
+    """The shadows of all classes."""
+
+    async def class_for(self, catalog: ClassCatalog) -> ShadowOfClass:
+        """The shadow of the class that sees `catalog`."""
+        ...
 
 
 class Decider(Protocol):

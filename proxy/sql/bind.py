@@ -23,7 +23,7 @@ from functools import partial
 from postgast import pg_query_pb2 as pb
 
 from proxy.catalog.virtual import VisibleRelation
-from proxy.faults import Fault, NotFoundFault, UnsupportedFault
+from proxy.faults import Fault, LimitFault, NotFoundFault, UnsupportedFault
 from proxy.sql import from_clause, label, tree
 from proxy.sql.row import expand_rows
 from proxy.sql.scope import (
@@ -42,6 +42,9 @@ from proxy.sql.scope import (
     Space,
 )
 from proxy.sql.shape import Shapes
+
+TARGETS_MAX = 1_664  # entries of a select list, stars written out (MaxTupleAttributeNumber)
+OUTPUTS_MAX = 50_000  # of all levels together: a star over stars over stars grows with each
 
 Resolve = Callable[[str, str], VisibleRelation | None]  # (schema or "", name) -> what it is
 Locate = Callable[[int], int]  # byte location -> character position
@@ -92,6 +95,7 @@ class Binder:
         self.locate = locate
         self.shapes = shapes
         self.takes_rows_apart = False
+        self.outputs_left = OUTPUTS_MAX
         self.refs: dict[int, Ref] = {}
         self.sublinks: dict[int, Query] = {}
         self.items: list[Item] = []
@@ -252,11 +256,24 @@ class Binder:
                     else Output(entry.name, typed_by=entry.output)
                     for entry in star.entries
                 ]
+                if len(select.outputs) > TARGETS_MAX:
+                    break
                 continue
             self.expressions([value], scope, ctes)
             name = label.label(target.res_target)
             select.labels.append(name)
             select.outputs.append(Output(name, expression=value, query=select))
+        self._demand_few(len(select.outputs))
+
+    def _demand_few(self, count: int) -> None:
+        """Raise Fault 54011 as PostgreSQL does (`free_parsestate`), 54001 for the whole."""
+        if count > TARGETS_MAX:
+            raise LimitFault(
+                f"target lists can have at most {TARGETS_MAX} entries", sqlstate="54011"
+            )
+        self.outputs_left -= count
+        if self.outputs_left < 0:
+            raise LimitFault("statement too complex", sqlstate="54001")
 
     def _settle_row_star(self, value: tree.Node, scope: Scope) -> None:
         """`(alias).*` is `alias.*`; any other row is written out by its fields (`row`)."""

@@ -39,12 +39,19 @@ class Route(Enum):
 
 @dataclass(frozen=True)
 class Classified:
-    """A statement whose every node may be used. `query` is a SelectStmt that the next step owns."""
+    """A statement whose every node may be used. `query` is a SelectStmt that the next step owns.
+
+    `node_count` is how many nodes it has, `named` the relations in it, WITH names among them;
+    `names_database` says whether a name in it begins with a database's.
+    """
 
     statement: Statement
     query: tree.Node
     route: Route
     copy: CopyOptions | None = None
+    node_count: int = 0
+    named: tuple[tuple[str, str], ...] = ()
+    names_database: bool = False
 
 
 # Message types without a rule of their own. Strings, integers and lists carry other nodes' parts.
@@ -68,6 +75,7 @@ class _Facts:
     catalog_names: set[str] = field(default_factory=set)
     relations: list[tree.Node] = field(default_factory=list)
     has_with: bool = False
+    names_database: bool = False
 
     def position(self, message: tree.Node) -> int | None:
         location = getattr(message, "location", 0)
@@ -87,8 +95,10 @@ def classify(statement: Statement) -> Classified:
     else:
         raise refusal(statement)
     facts = _Facts(statement)
-    _walk(query, facts)
-    return Classified(statement, query, _route(query, facts), copy)
+    node_count = _walk(query, facts)
+    named = tuple((relation.schemaname, relation.relname) for relation in facts.relations)
+    route_of_it = _route(query, facts)
+    return Classified(statement, query, route_of_it, copy, node_count, named, facts.names_database)
 
 
 def text_of(query: tree.Node) -> str:
@@ -143,11 +153,11 @@ def _no_temporary() -> Fault:
 # The walk
 
 
-# Deciding takes some 20 µs a node, on the loop that serves everybody; ORMs send IN lists of 10,000.
+# Deciding takes some 20 µs a node; ORMs send IN lists of 10,000.
 TREE_NODES_MAX = 60_000
 
 
-def _walk(root: tree.Node, facts: _Facts) -> None:
+def _walk(root: tree.Node, facts: _Facts) -> int:
     stack = [root]
     visited = 0
     while stack:
@@ -166,6 +176,7 @@ def _walk(root: tree.Node, facts: _Facts) -> None:
                 raise UnsupportedFault(f"{name} is not supported", position=facts.position(message))
             rule(message, facts)
         stack.extend(tree.children(message))
+    return visited
 
 
 def _select(message: tree.Node, facts: _Facts) -> None:
@@ -189,6 +200,7 @@ def _relation(message: tree.Node, facts: _Facts) -> None:
     if message.relpersistence not in ("p", ""):
         raise UnsupportedFault("temporary tables are not supported")
     facts.relations.append(message)
+    facts.names_database |= bool(message.catalogname)
 
 
 def _sample(message: tree.Node, facts: _Facts) -> None:
@@ -203,6 +215,7 @@ def _column(message: tree.Node, facts: _Facts) -> None:
     last = message.fields[-1]
     if last.HasField("string") and len(message.fields) == 1:
         return
+    facts.names_database |= len(message.fields) == 4
     if len(message.fields) > 4:
         raise Fault("improper qualified name (too many dotted names)", sqlstate="42601")
 

@@ -19,7 +19,7 @@ from proxy.faults import DeniedFault, Fault, InternalFault, LimitFault, Unsuppor
 from proxy.sql import tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.bind import Resolve, bind
-from proxy.sql.classify import Classified, base_relations, classify
+from proxy.sql.classify import Classified, base_relations
 from proxy.sql.exact import demand_exact
 from proxy.sql.fence import Fences, place_fences
 from proxy.sql.files import file_plan
@@ -43,7 +43,7 @@ from proxy.sql.subtree import Stage, take_stages
 from proxy.sql.verify import Verified, verify
 from proxy.wire.type_oids import FIRST_OWN_OID
 
-# Each is a guard to build, print and verify, some 3 ms on the loop that serves everybody.
+# Each is a guard to build, print and verify, a millisecond or more.
 FROM_ITEMS_MAX = 250
 
 Decide = Callable[[RelationKey], RelationDecision]
@@ -103,6 +103,20 @@ class Part:
         """The texts that its source may get."""
         texts = [one.rewritten.sql for one in (self.guarded, self.narrowed) if one is not None]
         return " or, with few keys: ".join(texts)
+
+
+# Beyond it a statement takes some 50 ms to guard, longer than others should wait for it.
+LIGHT_MAX = 2_000
+_GUARD_WEIGHT = 30  # what a guard costs besides its columns, in nodes
+
+
+def is_heavy(classified: Classified, catalog: ClassCatalog, search_path: Sequence[str]) -> bool:
+    """Whether to guard a statement takes long: by its nodes, and the columns of what it reads."""
+    weight = classified.node_count
+    for schema, name in classified.named:
+        found = catalog.resolve(schema or None, name, search_path)
+        weight += _GUARD_WEIGHT + (0 if found is None else len(found.columns))
+    return weight > LIGHT_MAX
 
 
 def rewrite(
@@ -346,19 +360,10 @@ def catalog_sql(classified: Classified, facts: SessionFacts) -> str:
 def local_names(statement: Statement, database: str) -> Statement:
     """The statement with `database.schema.name` shortened to `schema.name`.
 
-    The shadow's databases have names of their own, so it would refuse these. Unchanged (the very
-    same object, with the client's own text) unless such a name occurs. Raises: UnsupportedFault
-    (0A000) for another database, in PostgreSQL's words.
+    The shadow's databases have names of their own, so it would refuse these. For a statement that
+    was judged (`Classified.names_database`). Raises: UnsupportedFault (0A000) for another database,
+    in PostgreSQL's words.
     """
-    found = [
-        message
-        for message in tree.walk(statement.node)
-        if (message.DESCRIPTOR.name == "RangeVar" and message.catalogname)
-        or (message.DESCRIPTOR.name == "ColumnRef" and len(message.fields) == 4)
-    ]
-    if not found:
-        return statement
-    classify(statement)  # the printer is shown nothing that was not judged
     node = tree.copy(statement.node)
     for message in tree.walk(node):
         if message.DESCRIPTOR.name == "RangeVar" and message.catalogname:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -415,3 +416,25 @@ async def test_the_catalog_is_not_mixed_copied_or_asked_for_secrets(stage: Stage
     with pytest.raises(Fault) as caught:
         await stage.decide(sql)
     assert caught.value.sqlstate in ("42501", "0A000")
+
+
+# Large statements
+
+
+@pytest.mark.parametrize(("count", "is_beside"), [(3, False), (3_000, True)])
+async def test_a_large_statement_is_guarded_beside_the_loop(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, count: int, is_beside: bool
+) -> None:
+    threads = []
+    rewrite = module.pipeline.rewrite
+
+    def noting(*arguments: object, **named: object) -> object:
+        threads.append(threading.current_thread())
+        return rewrite(*arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module.pipeline, "rewrite", noting)
+    members = ", ".join(map(str, range(count)))
+    decided = await stage.decide(f"SELECT id FROM shop.orders WHERE id IN ({members})")
+
+    assert decided.target is Target.SOURCE
+    assert [one is not threading.main_thread() for one in threads] == [is_beside]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.faults import Fault, NotFoundFault, UnsupportedFault
+from proxy.faults import Fault, LimitFault, NotFoundFault, UnsupportedFault
+from proxy.sql.bind import TARGETS_MAX
 from proxy.sql.scope import ItemKind, RefKind, Select, SetOperation
 from tests.proxy.sql.fixture import bound
 
@@ -172,3 +173,11 @@ def test_recursive_is_only_permission() -> None:
 
     assert not cte.is_recursive
     assert cte.outputs[0].arms is not None
+
+
+def test_a_select_list_is_as_long_as_postgres_has_it() -> None:
+    assert len(bound(f"SELECT {', '.join(['qty'] * TARGETS_MAX)} FROM items").root.outputs)
+    with pytest.raises(LimitFault) as told:
+        bound(f"SELECT {', '.join(['*'] * TARGETS_MAX)} FROM items")
+
+    assert told.value.sqlstate == "54011"

@@ -17,6 +17,7 @@ from proxy.sql.classify import classify
 from proxy.sql.parse import parse
 from proxy.sql.pipeline import (
     catalog_sql,
+    is_heavy,
     local_names,
     rewrite,
     text_of,
@@ -112,7 +113,6 @@ def test_types_of_a_class_by_name() -> None:
             "SELECT analytics.public.orders.id FROM analytics.public.orders",
             "SELECT public.orders.id FROM public.orders",
         ),
-        ("SELECT  id FROM orders", "SELECT  id FROM orders"),
     ],
 )
 def test_the_own_database_may_be_named(sql: str, expected: str) -> None:
@@ -178,3 +178,16 @@ def test_forms_that_the_printer_gets_wrong_are_written_otherwise(condition: str)
 
     (again,) = parse(printed)
     assert text_of(again.node) == printed
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT id FROM orders WHERE id = 1", False),
+        ("SELECT * FROM orders, items, people", False),
+        (f"SELECT id FROM orders WHERE id IN ({', '.join(['1'] * 2_000)})", True),
+        (f"SELECT 1 FROM {', '.join(['orders'] * 60)}", True),
+    ],
+)
+def test_what_takes_long_is_known_before(sql: str, expected: bool) -> None:
+    assert is_heavy(classify(parse(sql)[0]), CATALOG, ("public",)) is expected
