@@ -22,8 +22,8 @@ from policies.identity import ClaimMapping
 from proxy.runtime import log
 from proxy.runtime.config import Configuration, ConfigurationError, Mcp, is_loopback, load
 from proxy.runtime.credential import CredentialError, PasswordSource
+from proxy.runtime.gate_address import AddressError, GateAddress, parse_address
 from proxy.runtime.identity import TokenAuthenticator, TrustedIssuer
-from sidecars.mcp.address import AddressError, GateAddress, parse_address
 from sidecars.mcp.gate import Caller, subject_of
 from sidecars.mcp.http import GateTokens, application, caller_of
 from sidecars.mcp.limits import ToolLimits

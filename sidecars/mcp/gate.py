@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from policies.secret import Secret
-from sidecars.mcp.address import GateAddress
+from proxy.runtime.gate_address import GateAddress
 from sidecars.mcp.limits import CONNECT_SECONDS_MAX
 
 APPLICATION_NAME = "sallyport-mcp"

@@ -19,7 +19,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel.server import Server
 from pydantic import ValidationError
 
-from sidecars.mcp.address import GateAddress
+from proxy.runtime.gate_address import GateAddress
 from sidecars.mcp.arguments import (
     DESCRIBE,
     DESCRIPTIONS,

@@ -86,9 +86,9 @@ class SqlIntent:
     trace_id: str | None = None
 
     def payload(self, time: float, text: TextForm) -> Json:
-        record = _envelope("intent", DATASTORE_ACTIVITY, _QUERY, time, status=_UNKNOWN)
+        record = envelope("intent", DATASTORE_ACTIVITY, _QUERY, time, status=_UNKNOWN)
         record["action_id"] = _ALLOWED
-        record["actor"] = _actor(self.principal, self.session_id)
+        record["actor"] = actor_of(self.principal, self.session_id)
         record["database"] = {"name": self.source}
         record["query_info"] = {"query_string": text(self.original_text)}
         _trace(record, self.trace_id)
@@ -124,7 +124,7 @@ class SqlOutcome:
     def payload(self, time: float, text: TextForm) -> Json:
         is_failed = self.sqlstate is not None
         status = _FAILURE if is_failed else _SUCCESS
-        record = _envelope("outcome", DATASTORE_ACTIVITY, _QUERY, time, status=status)
+        record = envelope("outcome", DATASTORE_ACTIVITY, _QUERY, time, status=status)
         if is_failed:
             record["status_code"] = self.sqlstate
         record["unmapped"] |= {
@@ -155,7 +155,7 @@ class Refusal:
     trace_id: str | None = None
 
     def payload(self, time: float, text: TextForm) -> Json:
-        record = _envelope(
+        record = envelope(
             "refusal",
             DATASTORE_ACTIVITY if self.original_text is not None else AUTHENTICATION,
             _QUERY if self.original_text is not None else _LOGON,
@@ -167,7 +167,7 @@ class Refusal:
         record["status_code"] = self.sqlstate
         record["status_detail"] = self.reason[:REASON_CHARACTERS_MAX]
         if self.principal is not None:
-            record["actor"] = _actor(self.principal, self.session_id)
+            record["actor"] = actor_of(self.principal, self.session_id)
             record["unmapped"]["claims_digest"] = self.principal.claims_digest
         elif self.session_id is not None:
             record["actor"] = {"session": {"uid": self.session_id}}
@@ -198,8 +198,8 @@ class SessionOpened:
     credential: str = ""
 
     def payload(self, time: float, text: TextForm) -> Json:
-        record = _envelope("session_opened", AUTHENTICATION, _LOGON, time)
-        record["actor"] = _actor(self.principal, self.session_id)
+        record = envelope("session_opened", AUTHENTICATION, _LOGON, time)
+        record["actor"] = actor_of(self.principal, self.session_id)
         record["src_endpoint"] = {"name": self.client_address}
         record["unmapped"] |= {
             "application_name": self.application_name[:REASON_CHARACTERS_MAX],
@@ -223,8 +223,8 @@ class SessionClosed:
     statements: int = 0
 
     def payload(self, time: float, text: TextForm) -> Json:
-        record = _envelope("session_closed", AUTHENTICATION, _LOGOFF, time)
-        record["actor"] = _actor(self.principal, self.session_id)
+        record = envelope("session_closed", AUTHENTICATION, _LOGOFF, time)
+        record["actor"] = actor_of(self.principal, self.session_id)
         record["status_detail"] = self.reason[:REASON_CHARACTERS_MAX]
         record["unmapped"]["statements"] = self.statements
         return record
@@ -249,7 +249,7 @@ class LoginChange:
 
     def payload(self, time: float, text: TextForm) -> Json:
         activity = {"created": _CREATE, "revoked": _DELETE}.get(self.change, _UPDATE)
-        record = _envelope("login_change", ENTITY_MANAGEMENT, activity, time)
+        record = envelope("login_change", ENTITY_MANAGEMENT, activity, time)
         record["entity"] = {"name": self.login}
         record["actor"] = {"user": {"uid": self.by}}
         record["status_detail"] = f"{self.change} {self.login} of {self.subject}"
@@ -276,7 +276,7 @@ class Reload:
 
     def payload(self, time: float, text: TextForm) -> Json:
         status = _SUCCESS if self.is_accepted else _FAILURE
-        record = _envelope("reload", ENTITY_MANAGEMENT, _UPDATE, time, status=status)
+        record = envelope("reload", ENTITY_MANAGEMENT, _UPDATE, time, status=status)
         record["entity"] = {"name": self.subject, "version": self.version_before}
         if self.is_accepted:
             record["entity_result"] = {"name": self.subject, "version": self.version_after}
@@ -302,7 +302,7 @@ class Recovery:
 
     def payload(self, time: float, text: TextForm) -> Json:
         is_loss = self.records_missing > 0 or self.records_dropped > 0
-        record = _envelope(
+        record = envelope(
             "recovery",
             EVENT_LOG_ACTIVITY,
             _RESTART,
@@ -344,7 +344,7 @@ def _whole(text: str) -> Json:
     return {"sha256": hashlib.sha256(encoded).hexdigest(), "characters": len(text)}
 
 
-def _envelope(
+def envelope(
     phase: str,
     class_uid: int,
     activity_id: int,
@@ -353,6 +353,7 @@ def _envelope(
     status: int = _SUCCESS,
     severity: int = _INFORMATIONAL,
 ) -> Json:
+    """What every record has: OCSF class and activity, `time` in Unix seconds, `phase` of ours."""
     return {
         "class_uid": class_uid,
         "category_uid": class_uid // 1000,
@@ -368,7 +369,8 @@ def _envelope(
     }
 
 
-def _actor(principal: Principal, session_id: str | None) -> Json:
+def actor_of(principal: Principal, session_id: str | None) -> Json:
+    """Who acted, as OCSF's `actor`."""
     actor: Json = {
         "user": {
             "uid": principal.subject,

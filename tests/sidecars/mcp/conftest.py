@@ -20,7 +20,7 @@ from proxy.demo.issuer import DemoIssuer
 from proxy.demo.state import State
 from proxy.runtime.config import load
 from proxy.runtime.embedded import SUPERUSER
-from sidecars.mcp.address import GateAddress
+from proxy.runtime.gate_address import GateAddress
 from sidecars.mcp.gate import Caller
 
 ROOT = Path(__file__).resolve().parents[3]

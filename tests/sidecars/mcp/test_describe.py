@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policies.secret import Secret
-from sidecars.mcp.address import GateAddress
+from proxy.runtime.gate_address import GateAddress
 from sidecars.mcp.arguments import DescribeArguments
 from sidecars.mcp.describe import describe
 from sidecars.mcp.gate import Caller, logged_in

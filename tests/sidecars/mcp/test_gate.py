@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from policies.secret import Secret
-from sidecars.mcp.address import GateAddress
+from proxy.runtime.gate_address import GateAddress
 from sidecars.mcp.gate import APPLICATION_NAME, Caller, GateUnreachable, logged_in, subject_of
 from tests.live.gate import DATABASE, Gate
 

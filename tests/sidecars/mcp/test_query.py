@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from policies.secret import Secret
-from sidecars.mcp.address import GateAddress
+from proxy.runtime.gate_address import GateAddress
 from sidecars.mcp.arguments import QueryArguments
 from sidecars.mcp.gate import Caller, logged_in
 from sidecars.mcp.limits import FETCH_ROWS_FIRST, FETCH_ROWS_MAX, ToolLimits

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecars.mcp.address import PORT_DEFAULT, AddressError, GateAddress, parse_address
+from proxy.runtime.gate_address import PORT_DEFAULT, AddressError, GateAddress, parse_address
 from tests.servers.certificate import write
 
 
