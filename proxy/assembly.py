@@ -6,12 +6,17 @@ This file must not know sessions, statements or rules, and starts nothing.
 
 from __future__ import annotations
 
+import ssl
+from importlib.metadata import version
+from uuid import uuid4
+
 import asyncpg
 
 from proxy.extensions import schemas, trusted_extensions
 from proxy.limits import SessionLimits
 from proxy.runtime import config
 from proxy.runtime.credential import PasswordSource
+from proxy.runtime.span_export import Collector, SpanExporter
 from proxy.setting_values import quoted
 from proxy.sources.files import FilesSource
 from proxy.sources.files_process import ReaderOptions
@@ -114,6 +119,29 @@ async def introspection_connection(options: PostgresOptions) -> asyncpg.Connecti
         statement_cache_size=0,
         server_settings={"application_name": options.application_name},
     )
+
+
+def span_exporter(telemetry: config.Telemetry | None, worker: int) -> SpanExporter | None:
+    """What sends the spans of worker number `worker`, not running; None where nobody wants any.
+
+    Raises OSError, ssl.SSLError for an unreadable certificate.
+    """
+    if telemetry is None:
+        return None
+    authority = telemetry.certificate_authority
+    collector = Collector(
+        telemetry.url,
+        # OpenTelemetry, semantic conventions for resources: "Service".
+        {
+            "service.name": telemetry.service_name,
+            "service.version": version("sallyport"),
+            "service.instance.id": str(uuid4()),
+            "sallyport.worker": worker,
+        },
+        {one.name: PasswordSource(one.file, one.environment) for one in telemetry.headers},
+        None if authority is None else ssl.create_default_context(cafile=authority),
+    )
+    return SpanExporter(collector, telemetry.spans_max)
 
 
 def sources(configuration: config.Configuration) -> dict[str, PostgresSource | FilesSource]:

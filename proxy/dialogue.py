@@ -189,7 +189,7 @@ class Dialogue:
         """Finish what the lane began and left to us."""
         portal = flight.portal
         assert portal is not None, "made when it left the lane"
-        portal.run = run = Run(flight.intent, self._gate.recorder, self._session)
+        portal.run = run = Run(flight.intent, self._gate.recorder, self._session, portal.prepared)
         try:
             if flight.fault is not None:
                 raise flight.fault

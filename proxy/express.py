@@ -28,6 +28,7 @@ from proxy.express_plan import NO_FORMATS, PARSED, Lookalikes, Plan, Way, read_b
 from proxy.faults import Fault
 from proxy.gate import Gate
 from proxy.interrupt import QUERY_CANCELED, Interrupter, Reason
+from proxy.phases import Phase, Phases
 from proxy.record import tell_decision
 from proxy.run import Run
 from proxy.runtime.log import Latency
@@ -35,6 +36,7 @@ from proxy.sources.express import Dispatch, ExpressSource
 from proxy.sql.lookalike import recipe, shape_of
 from proxy.sql.parse import Kind, parse
 from proxy.sql.template import lift
+from proxy.tracing import Tracer, subject_of
 from proxy.transaction import Block
 from proxy.wire.body import value
 from proxy.wire.frontend import FrontendMessage, Parse, Query
@@ -282,10 +284,19 @@ class ExpressLane:
             decide_ms=(flight.sent - flight.started) * 1000, source_ms=(done - flight.sent) * 1000
         )
         self._recorder.post_outcome(flight.intent, self._clock(), rows, row_bytes, latency)
+        if self._recorder.tracer is not None:
+            self._trace(self._recorder.tracer, flight, done, rows)
         self._note_end(flight)
         self._edge.write_now(told)
         tell_decision(self._session, "allowed", latency, rows=rows)
         self._edge.landed()
+
+    def _trace(self, tracer: Tracer, flight: Flight, done: float, rows: int) -> None:
+        phases = Phases()
+        phases.note(Phase.DECIDE, flight.started, flight.sent)
+        phases.note(Phase.SOURCE, flight.sent, done)
+        subject = subject_of(self._session, flight.plan.prepared)
+        tracer.ended(subject, phases, rows=rows, intent=flight.intent)
 
     def surprised(self) -> None:
         """The answer is for others to read."""
@@ -325,7 +336,7 @@ class ExpressLane:
         prepared = flight.plan.prepared
         if flight.text is not None:
             prepared = self._varied(prepared, flight.text, flight.values)
-        self._workspace.trace_id = prepared.trace_id
+        self._workspace.trace = prepared.trace
         flight.portal = Portal("", prepared, formats=flight.way.formats)
         under_way = None if flight.dispatch is None else flight.dispatch.surrender()
         if under_way is not None:
@@ -440,7 +451,7 @@ class ExpressLane:
             prepared.statement,
             decided,
             self._decider.revision,
-            trace_id=prepared.trace_id,
+            trace=prepared.trace,
             has_text=has_text,
         )
         values = () if standing.arguments is None else standing.arguments.values
@@ -468,5 +479,5 @@ class ExpressLane:
             # `Workspace.close` gives it back: it is cancelled there, and closed if need be.
             self._workspace.upstream.adopt(flight.plan.source_name, under_way.connection)
         if flight.intent:
-            run = Run(flight.intent, self._recorder, self._session)
+            run = Run(flight.intent, self._recorder, self._session, flight.plan.prepared)
             await run.finish(Fault("interrupted", sqlstate=QUERY_CANCELED))

@@ -35,7 +35,8 @@ from proxy.sql import tree
 from proxy.sql.classify import text_of
 from proxy.sql.parameter import refuse_parameters
 from proxy.sql.parse import Kind, Statement, parse
-from proxy.trace_comment import trace_id
+from proxy.trace_comment import trace_of
+from proxy.tracing import Subject
 from proxy.wire.backend import FieldDescription
 from proxy.wire.batch import Row, RowBatch
 from proxy.workspace import Portal, Prepared, Workspace
@@ -72,7 +73,7 @@ class Gate:
 
     async def parse(self, workspace: Workspace, text: str) -> tuple[Statement, ...]:
         """Split a query string. Raises SyntaxFault, LimitFault, recorded as refusals."""
-        workspace.trace_id = trace_id(text)
+        workspace.trace = trace_of(text)
         workspace.phases = Phases()
         try:
             with workspace.phases.during(Phase.PARSE):
@@ -94,7 +95,7 @@ class Gate:
         it. `takes_parameters` False: nobody will bind values (a simple query)."""
         if len(declared_oids) > PARAMETERS_MAX:
             raise SyntaxFault(f"more than {PARAMETERS_MAX} parameters", sqlstate="54000")
-        prepared = Prepared(name, statement, declared_oids, trace_id=workspace.trace_id)
+        prepared = Prepared(name, statement, declared_oids, trace=workspace.trace)
         prepared.phases = workspace.take_phases()
         if statement.kind in utility.KINDS:
             prepared.fields = utility.fields(workspace, statement)
@@ -160,11 +161,14 @@ class Gate:
         is one, the workspace."""
         session = workspace.session
         await self._recorder.refused(
-            session, text, fault, self._decider.revision, trace_id=asked.trace_id
+            session, text, fault, self._decider.revision, trace=asked.trace
         )
         fault.is_on_record = True
-        latency = asked.take_phases().latency()
-        tell_decision(session, "refused", latency, sqlstate=fault.sqlstate)
+        phases = asked.take_phases()
+        tracer = self._recorder.tracer
+        if tracer is not None:
+            tracer.ended(Subject(session, text, asked.trace), phases, fault=fault)
+        tell_decision(session, "refused", phases.latency(), sqlstate=fault.sqlstate)
 
     async def note_refusal(self, workspace: Workspace, text: str, fault: Fault) -> None:
         """Put on record what is about to be told and no step before has recorded (I6): `text` is
@@ -351,9 +355,9 @@ class Gate:
                 prepared.statement,
                 prepared.decided,
                 self._decider.revision,
-                trace_id=prepared.trace_id,
+                trace=prepared.trace,
             )
-            portal.run = Run(intent, self._recorder, session, prepared.take_phases())
+            portal.run = Run(intent, self._recorder, session, prepared, prepared.take_phases())
         async with aclosing(self._relay(workspace, portal, row_max, runnable)) as chunks:
             async for chunk in chunks:
                 yield chunk

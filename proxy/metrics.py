@@ -66,6 +66,12 @@ FAMILIES: Mapping[str, Family] = {
     "sallyport_audit_failed": Family("gauge", "Workers whose audit log cannot be written."),
     "sallyport_audit_unsynced_bytes": Family("gauge", "Written, and not yet on the device."),
     "sallyport_audit_waiting": Family("gauge", "Records that wait to be written."),
+    "sallyport_trace_spans_total": Family(
+        "counter",
+        "Spans by what became of them; `dropped`: for want of room, `refused`: by the collector.",
+        ("result",),
+    ),
+    "sallyport_trace_spans_waiting": Family("gauge", "Spans that wait for the collector."),
     "sallyport_policy_reloads_total": Family(
         "counter", "Policies that were read again, by whether they came into force.", ("result",)
     ),

@@ -10,6 +10,8 @@ This file must not know sockets or SQL trees. It holds no state but the log.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import structlog
 
 from policies.identity import Identity
@@ -33,9 +35,13 @@ from proxy.runtime.audit import (
     clear_text,
 )
 from proxy.runtime.state.admission import Credential
+from proxy.runtime.trace_parent import trace_parent
 from proxy.session import Session
 from proxy.sql.parse import Statement
 from proxy.sql.pipeline import Guarded
+
+if TYPE_CHECKING:
+    from proxy.tracing import Tracer
 
 _logger = structlog.get_logger("gate")
 
@@ -54,9 +60,13 @@ def principal_of(identity: Identity) -> Principal:
 class Recorder:
     """Writes records of sessions and statements. Every method may raise AuditFault (I5)."""
 
-    def __init__(self, log: AuditLog, counters: Counters | None = None) -> None:
+    def __init__(
+        self, log: AuditLog, counters: Counters | None = None, tracer: Tracer | None = None
+    ) -> None:
         self._log = log
         self.counters = counters or Counters()
+        self.tracer = tracer
+        """Tells of statements to whoever traces them; None: nobody does."""
 
     async def opened(
         self, session: Session, *, is_encrypted: bool, credential: Credential | None = None
@@ -96,14 +106,14 @@ class Recorder:
         decided: Decided,
         version: str,
         *,
-        trace_id: str | None = None,
+        trace: str | None = None,
     ) -> int:
         """A statement is about to run under policy `version`. Returns the id for `ended`.
 
-        `trace_id` is the statement's own; what the session was set to goes before it.
+        `trace` is the statement's own; what the session was set to goes before it.
         """
         self.counters.allowed(decided.source)
-        return await self._log.intent(_intent(session, statement, decided, version, trace_id))
+        return await self._log.intent(_intent(session, statement, decided, version, trace))
 
     def form_of_intent(
         self,
@@ -112,11 +122,11 @@ class Recorder:
         decided: Decided,
         version: str,
         *,
-        trace_id: str | None,
+        trace: str | None,
         has_text: bool,
     ) -> Form:
         """The record of `allowed` with slots: the text, unless `has_text`, then the time."""
-        event = _intent(session, statement, decided, version, trace_id)
+        event = _intent(session, statement, decided, version, trace)
         record = event.payload(0.0, self._log.text_form)
         record["time"] = Slot("%d")
         if not has_text:
@@ -157,9 +167,9 @@ class Recorder:
         fault: Fault,
         version: str,
         *,
-        trace_id: str | None = None,
+        trace: str | None = None,
     ) -> None:
-        """A statement was refused; call it before telling so. `trace_id` as in `allowed`."""
+        """A statement was refused; call it before telling so. `trace` as in `allowed`."""
         self.counters.refused(fault.sqlstate)
         await self._log.refusal(
             Refusal(
@@ -170,13 +180,25 @@ class Recorder:
                 session_id=session_id(session),
                 original_text=text,
                 policy_version=version,
-                trace_id=session.settings.get("sallyport.trace") or trace_id,
+                trace_id=recorded_trace(session, trace),
             )
         )
 
 
+def told_trace(session: Session, trace: str | None) -> str:
+    """Where a statement belongs: what its session was set to, or else what came with it."""
+    return session.settings.get("sallyport.trace") or trace or ""
+
+
+def recorded_trace(session: Session, trace: str | None) -> str | None:
+    """The same as records have it: of a `traceparent` the trace's id, other names as they are."""
+    told = told_trace(session, trace)
+    parent = trace_parent(told)
+    return (told or None) if parent is None else parent.trace_id
+
+
 def _intent(
-    session: Session, statement: Statement, decided: Decided, version: str, trace_id: str | None
+    session: Session, statement: Statement, decided: Decided, version: str, trace: str | None
 ) -> SqlIntent:
     return SqlIntent(
         principal=principal_of(session.identity),
@@ -187,7 +209,7 @@ def _intent(
         guarded_text=decided.guarded_sql,
         source=decided.source,
         relations=decided.accesses,
-        trace_id=session.settings.get("sallyport.trace") or trace_id,
+        trace_id=recorded_trace(session, trace),
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from proxy.counters import Counters
 from proxy.metrics import Samples, as_json, from_json, of_counters, sample
 from proxy.runtime.audit import AuditLog
+from proxy.runtime.span_export import SpanExporter
 from proxy.sources.base import SourceState
 from proxy.sources.files import FilesSource
 from proxy.sources.postgres import PostgresSource
@@ -57,6 +58,7 @@ class Parts:
     audit: AuditLog
     sources: Mapping[str, PostgresSource | FilesSource]
     admitted: Mapping[str, object]
+    spans: SpanExporter | None = None
 
 
 def report(parts: Parts, *, policy_version: str, sessions: int, shadow_classes: int) -> Report:
@@ -70,6 +72,12 @@ def report(parts: Parts, *, policy_version: str, sessions: int, shadow_classes: 
     sample(samples, "sallyport_audit_failed", int(audit.failure is not None))
     sample(samples, "sallyport_audit_unsynced_bytes", audit.unsynced_bytes)
     sample(samples, "sallyport_audit_waiting", audit.waiting)
+    spans = parts.spans
+    if spans is not None:
+        for result in ("sent", "dropped", "refused"):
+            count = getattr(spans, result)
+            sample(samples, "sallyport_trace_spans_total", count, result=result)
+        sample(samples, "sallyport_trace_spans_waiting", spans.waiting)
     states = {}
     for name, source in parts.sources.items():
         states[name] = _state(source, name in parts.admitted)

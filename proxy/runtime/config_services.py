@@ -21,6 +21,52 @@ class Metrics:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetryHeader:
+    """A header that the collector asks for, such as an API key: from exactly one of the two."""
+
+    name: str = setting("its name", minimum=1, maximum=100)
+    file: Path | None = setting("file that holds its value", default=None)
+    environment: str | None = setting("environment variable that holds its value", default=None)
+
+    def check(self) -> str | None:
+        """What is wrong with the values together, None if nothing."""
+        if (self.file is None) == (self.environment is None):
+            return "exactly one of `file`, `environment` is needed"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Traces for an OpenTelemetry collector: OTLP over HTTP, protobuf."""
+
+    url: str = setting("where it takes traces: `https://collector:4318/v1/traces`", minimum=1)
+    certificate_authority: Path | None = setting(
+        "PEM file of its authority; default: the system's", default=None
+    )
+    headers: tuple[TelemetryHeader, ...] = setting(
+        "headers of each request; only by https or on this machine", default=(), maximum=16
+    )
+    service_name: str = setting(
+        "`service.name` of the traces", default="sallyport", minimum=1, maximum=255
+    )
+    sampled_share: float = setting(
+        "share of the traces that begin here which are told; others as their callers say",
+        default=1.0,
+        minimum=0,
+        maximum=1,
+    )
+    has_statements: bool = setting(
+        "tell statements' texts, without their literals and comments", default=False
+    )
+    spans_max: int = setting(
+        "spans that a worker process keeps for the collector; more are dropped, and counted",
+        default=20_000,
+        minimum=1_000,
+        maximum=1_000_000,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class McpLimits:
     """What one tool call may take and return."""
 

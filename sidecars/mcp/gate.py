@@ -22,6 +22,7 @@ import asyncpg
 
 from policies.secret import Secret
 from proxy.runtime.gate_address import GateAddress
+from proxy.runtime.trace_parent import TraceParent
 from sidecars.mcp.limits import CONNECT_SECONDS_MAX
 
 APPLICATION_NAME = "sallyport-mcp"
@@ -34,11 +35,11 @@ class GateUnreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose call it is. `trace`: the W3C trace id of the call, if it has one."""
+    """Whose call it is. `trace`: what the gate's work for it is part of, if the caller told."""
 
     token: Secret[str] = field(repr=False)
     user: str
-    trace: str | None = None
+    trace: TraceParent | None = None
 
     @property
     def fingerprint(self) -> str:
@@ -64,7 +65,7 @@ async def logged_in(
         "statement_timeout": str(statement_ms_max),
     }
     if caller.trace is not None:
-        settings["sallyport.trace"] = caller.trace
+        settings["sallyport.trace"] = str(caller.trace)
     try:
         connection = await asyncpg.connect(
             host=address.host,

@@ -11,7 +11,6 @@ refused here, and a token for this reaches nothing else.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,6 +38,7 @@ from policies.secret import Secret
 from proxy.runtime.config import Mcp
 from proxy.runtime.identity import TokenAuthenticator
 from proxy.runtime.keys import KeysUnavailable
+from proxy.runtime.trace_parent import trace_parent
 from sidecars.mcp.gate import Caller, subject_of
 from sidecars.mcp.tools import CallerUnknown, Context
 
@@ -49,8 +49,6 @@ BODY_BYTES_MAX = 1024 * 1024
 SESSIONS_MAX = 1_000
 SESSION_IDLE_SECONDS_MAX = 1_800.0
 RETRY_SECONDS = 5
-
-_PARENT = re.compile(r"00-(?P<trace>(?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class GateTokens:
@@ -91,13 +89,8 @@ async def caller_of(context: Context) -> Caller:
     if scheme.lower() != "bearer" or not token.strip():
         raise CallerUnknown("the request has no bearer token")
     secret = Secret(token.strip())
-    return Caller(secret, subject_of(secret), trace_of(request.headers.get("traceparent", "")))
-
-
-def trace_of(traceparent: str) -> str | None:
-    """The trace id of a `traceparent` header (W3C Trace Context, 3.2.2), None for none."""
-    found = _PARENT.fullmatch(traceparent.strip())
-    return found["trace"] if found else None
+    trace = trace_parent(request.headers.get("traceparent", "").strip())
+    return Caller(secret, subject_of(secret), trace)
 
 
 def application(

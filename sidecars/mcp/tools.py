@@ -8,7 +8,7 @@ a model sees it (MCP specification, "Tools", error handling).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -20,6 +20,7 @@ from mcp.server.lowlevel.server import Server
 from pydantic import ValidationError
 
 from proxy.runtime.gate_address import GateAddress
+from proxy.runtime.trace_parent import trace_parent
 from sidecars.mcp.arguments import (
     DESCRIBE,
     DESCRIPTIONS,
@@ -112,7 +113,7 @@ class Tools:
         except ValidationError as error:
             return _failed({"message": "the arguments do not fit", "problems": _problems(error)})
         try:
-            caller = await self.who_calls(context)
+            caller = traced(await self.who_calls(context), context)
             async with logged_in(
                 self.address, caller, statement_ms_max=self.limits.statement_ms_max
             ) as session:
@@ -146,6 +147,14 @@ class Tools:
             if error.sqlstate in NEEDS_NAMES and not session.connection.is_closed():
                 tables = await read_tables(session.connection)
             return _failed(correction(error, statement, tables))
+
+
+def traced(caller: Caller, context: Context) -> Caller:
+    """The caller of a call whose `_meta` names its place in a trace: nearer than the transport's
+    (OpenTelemetry, semantic conventions for MCP, "Context propagation")."""
+    told = (context.meta or {}).get("traceparent")
+    parent = trace_parent(told) if isinstance(told, str) else None
+    return caller if parent is None else replace(caller, trace=parent)
 
 
 def _done(content: dict[str, Json]) -> types.CallToolResult:

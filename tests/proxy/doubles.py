@@ -224,6 +224,7 @@ def _fragment() -> Fragment:
 class Recorder:
     """Implements what the gate uses of record.Recorder."""
 
+    tracer: None = None
     log: list[str] = field(default_factory=list)
     traces: list[str | None] = field(default_factory=list)
 
@@ -234,9 +235,9 @@ class Recorder:
         decided: Decided,
         version: str,
         *,
-        trace_id: str | None = None,
+        trace: str | None = None,
     ) -> int:
-        self.traces.append(trace_id)
+        self.traces.append(trace)
         self.log.append(f"allowed {statement.text}")
         return len(self.log)
 
@@ -251,7 +252,7 @@ class Recorder:
         fault: Fault,
         version: str,
         *,
-        trace_id: str | None = None,
+        trace: str | None = None,
     ) -> None:
-        self.traces.append(trace_id)
+        self.traces.append(trace)
         self.log.append(f"refused {fault.sqlstate}")

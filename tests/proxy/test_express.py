@@ -80,6 +80,7 @@ class PlayedRecorder:
     """Puts nothing on record until it is told to."""
 
     is_writable: bool = True
+    tracer: None = None
     pending: list[Callable[[int, AuditFault | None], None]] = field(default_factory=list)
     outcomes: list[int] = field(default_factory=list)
     ended_with: list[str | None] = field(default_factory=list)

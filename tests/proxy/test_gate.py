@@ -218,7 +218,8 @@ async def test_settings_as_queries(stage: Stage) -> None:
 # Traces, and the operator's log
 
 TRACE = "5bd66ef5095369c7b0d1f8f4bd33716a"
-COMMENT = f"/*traceparent='00-{TRACE}-c532cb4098ac3dd2-01'*/"
+TRACE_PARENT = f"00-{TRACE}-c532cb4098ac3dd2-01"
+COMMENT = f"/*traceparent='{TRACE_PARENT}'*/"
 
 
 async def test_every_statement_of_a_text_has_its_trace(stage: Stage) -> None:
@@ -227,7 +228,7 @@ async def test_every_statement_of_a_text_has_its_trace(stage: Stage) -> None:
     with pytest.raises(Fault):
         await stage.gate.parse(stage.workspace, f"SELEC 1 {COMMENT}")
 
-    assert stage.recorder.traces == [TRACE] * 3
+    assert stage.recorder.traces == [TRACE_PARENT] * 3
 
 
 async def test_a_prepared_statement_keeps_its_own_trace(stage: Stage) -> None:
@@ -238,7 +239,7 @@ async def test_a_prepared_statement_keeps_its_own_trace(stage: Stage) -> None:
     await stage.run(Portal("", prepared))
     await stage.run(Portal("", other))
 
-    assert stage.recorder.traces == [TRACE, None]
+    assert stage.recorder.traces == [TRACE_PARENT, None]
 
 
 async def test_each_decision_is_one_line_without_sql(stage: Stage) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from proxy.phases import Phase, Phases
+from proxy.phases import Phase, Phases, Stretch
 from proxy.runtime.log import Latency
 
 
@@ -33,3 +33,13 @@ def test_what_fails_is_counted_too() -> None:
 
 def test_nothing_is_counted_before_the_first() -> None:
     assert Phases().latency() == Latency()
+
+
+def test_a_phase_that_goes_on_and_off_is_one_stretch() -> None:
+    found = phases(1, 2, 4, 7, 8)
+    for phase in (Phase.SOURCE, Phase.RELAY, Phase.SOURCE, Phase.RELAY, None):
+        found.enter(phase)
+    assert found.stretches() == {
+        Phase.SOURCE: Stretch(1, 7, 4000),
+        Phase.RELAY: Stretch(2, 8, 3000),
+    }

@@ -86,8 +86,8 @@ async def test_a_statements_own_trace_gives_way_to_the_sessions(tmp_path: Path) 
     (statement,) = parse("SELECT 1")
     for name in ("", "of the session"):
         session.settings.set("sallyport.trace", name, is_local=False)
-        await recorder.allowed(session, statement, Allowed(), "v1", trace_id="own")
-        await recorder.refused(session, "x", Fault("no"), "v1", trace_id="own")
+        await recorder.allowed(session, statement, Allowed(), "v1", trace="own")
+        await recorder.refused(session, "x", Fault("no"), "v1", trace="own")
     await log.close()
 
     found = [one.facts["metadata"]["correlation_uid"] for one in records(tmp_path)]

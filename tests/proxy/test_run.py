@@ -44,7 +44,7 @@ def test_a_pattern_without_a_value_is_no_crash() -> None:
 
 async def test_an_outcome_is_recorded_once() -> None:
     recorder = Recorder()
-    run = Run(1, recorder, make_session())  # type: ignore[arg-type]
+    run = Run(1, recorder, make_session(), None)  # type: ignore[arg-type]
     run.rows = 7
     await run.finish(Fault("x", sqlstate="22012"))
     await run.finish()

@@ -32,7 +32,7 @@ def workspace(source: doubles.Source) -> Workspace:
 
 def make_portal(text: str = "SELECT n FROM t", **changes: object) -> Portal:
     prepared = Prepared("", parse(text)[0], decided=doubles.Allowed())
-    run = Run(1, doubles.Recorder(), doubles.make_session())  # type: ignore[arg-type]
+    run = Run(1, doubles.Recorder(), doubles.make_session(), None)  # type: ignore[arg-type]
     return Portal("", prepared, run=run, **changes)  # type: ignore[arg-type]
 
 

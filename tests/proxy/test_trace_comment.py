@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from proxy.trace_comment import COMMENT_CHARACTERS_MAX, trace_id
+from proxy.trace_comment import COMMENT_CHARACTERS_MAX, trace_of
 
 TRACE = "5bd66ef5095369c7b0d1f8f4bd33716a"
+TOLD = f"00-{TRACE}-c532cb4098ac3dd2-01"
 PARENT = f"traceparent='00-{TRACE}-c532cb4098ac3dd2-01'"
 
 
@@ -25,7 +26,7 @@ PARENT = f"traceparent='00-{TRACE}-c532cb4098ac3dd2-01'"
     ],
 )
 def test_a_trace_id_is_found(text: str) -> None:
-    assert trace_id(text) == TRACE
+    assert trace_of(text) == TOLD
 
 
 @pytest.mark.parametrize(
@@ -48,16 +49,16 @@ def test_a_trace_id_is_found(text: str) -> None:
         f"/*{PARENT}",
     ],
 )
-def test_what_is_no_trace_id(text: str) -> None:
-    assert trace_id(text) is None
+def test_what_is_no_trace_of(text: str) -> None:
+    assert trace_of(text) is None
 
 
 def test_a_long_comment_is_not_looked_through() -> None:
     filler = "a" * COMMENT_CHARACTERS_MAX
-    assert trace_id(f"SELECT 1 /*a='{filler}',{PARENT}*/") is None
-    assert trace_id(f"/*{PARENT},a='{filler}'*/ SELECT 1") is None
+    assert trace_of(f"SELECT 1 /*a='{filler}',{PARENT}*/") is None
+    assert trace_of(f"/*{PARENT},a='{filler}'*/ SELECT 1") is None
 
 
 def test_of_two_the_last_counts() -> None:
     other = PARENT.replace(TRACE, "a" * 32)
-    assert trace_id(f"/*{other}*/ SELECT 1 /*{PARENT}*/") == TRACE
+    assert trace_of(f"/*{other}*/ SELECT 1 /*{PARENT}*/") == TOLD

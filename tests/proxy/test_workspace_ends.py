@@ -27,7 +27,7 @@ def workspace(source: doubles.Source) -> Workspace:
 def add(workspace: Workspace, recorder: doubles.Recorder, **changes: object) -> Portal:
     """An open portal `c` whose execution is on record."""
     prepared = Prepared("", parse("SELECT n FROM t")[0], decided=doubles.Allowed())
-    run = Run(1, recorder, doubles.make_session(), rows=5)  # type: ignore[arg-type]
+    run = Run(1, recorder, doubles.make_session(), None, rows=5)  # type: ignore[arg-type]
     portal = Portal("c", prepared, run=run, **changes)  # type: ignore[arg-type]
     workspace.portals.add("c", portal)
     return portal

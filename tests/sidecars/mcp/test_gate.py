@@ -7,6 +7,7 @@ import pytest
 
 from policies.secret import Secret
 from proxy.runtime.gate_address import GateAddress
+from proxy.runtime.trace_parent import TraceParent
 from sidecars.mcp.gate import APPLICATION_NAME, Caller, GateUnreachable, logged_in, subject_of
 from tests.live.gate import DATABASE, Gate
 
@@ -16,14 +17,14 @@ def address(gate: Gate) -> GateAddress:
 
 
 async def test_settings_of_the_session(shop: Gate) -> None:
-    caller = Caller(Secret(shop.token()), "alice", trace="ab" * 16)
+    caller = Caller(Secret(shop.token()), "alice", trace=TraceParent("ab" * 16, "cd" * 8))
     async with logged_in(address(shop), caller, statement_ms_max=4_000) as session:
         shown = [
             await session.connection.fetchval(f"SHOW {name}")
             for name in ("application_name", "statement_timeout", "sallyport.trace")
         ]
 
-    assert shown == [APPLICATION_NAME, "4s", "ab" * 16]
+    assert shown == [APPLICATION_NAME, "4s", f"00-{'ab' * 16}-{'cd' * 8}-01"]
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c"])

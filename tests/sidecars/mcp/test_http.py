@@ -19,7 +19,6 @@ import yaml
 
 from proxy.demo.state import State
 from sidecars.mcp.app import Instructions
-from sidecars.mcp.http import trace_of
 from tests.sidecars.mcp.agent import over_http, read, read_error
 from tests.sidecars.mcp.conftest import ENDLESS, ROOT, Company, until_endless
 
@@ -251,17 +250,3 @@ def test_the_demonstration_stays_one(sample: Company, tmp_path: Path) -> None:
     assert ran.returncode == 2
     assert "demonstration's issuer" in ran.stderr
     assert State(sample.state.directory) == sample.state
-
-
-@pytest.mark.parametrize(
-    ("header", "trace"),
-    [
-        (f"00-{'a' * 32}-{'b' * 16}-01", "a" * 32),
-        (f"00-{'0' * 32}-{'b' * 16}-01", None),
-        (f"00-{'a' * 32}-{'0' * 16}-01", None),
-        (f"01-{'a' * 32}-{'b' * 16}-01", None),
-        ("", None),
-    ],
-)
-def test_traces_are_continued(header: str, trace: str | None) -> None:
-    assert trace_of(header) == trace

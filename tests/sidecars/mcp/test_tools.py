@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from mcp import Client
 
+from proxy.runtime.audit.query import records
 from sidecars.mcp.app import Instructions
 from sidecars.mcp.limits import ToolLimits
 from tests.sidecars.mcp.agent import held, over_stdio, read, read_error
@@ -222,3 +223,16 @@ async def test_a_cancelled_call_cancels_the_statement(sample: Company, mode: str
         await source.close()
 
     assert answer["rows"] == [[1]]
+
+
+async def test_a_trace_of_the_call_is_that_of_the_statement(sample: Company, alice: Client) -> None:
+    marker = "select 'traced' from sales.customers limit 1"
+    parent = f"00-{'12' * 16}-{'34' * 8}-01"
+    await alice.call_tool("query", {"sql": marker}, meta={"traceparent": parent})
+    await alice.call_tool("query", {"sql": marker}, meta={"traceparent": "00-nonsense"})
+    found = [
+        one.trace_id
+        for one in records(sample.state.audit)
+        if one.phase == "intent" and "'traced'" in str(one.text)
+    ]
+    assert list(dict.fromkeys(found)) == ["12" * 16, None]
