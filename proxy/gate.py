@@ -165,8 +165,7 @@ class Gate:
         )
         fault.is_on_record = True
         phases = asked.take_phases()
-        tracer = self._recorder.tracer
-        if tracer is not None:
+        if (tracer := self._recorder.tracer) is not None:
             tracer.ended(Subject(session, text, asked.trace), phases, fault=fault)
         tell_decision(session, "refused", phases.latency(), sqlstate=fault.sqlstate)
 

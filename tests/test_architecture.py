@@ -202,6 +202,7 @@ REVEAL_ONLY_IN = {
     "proxy/assembly.py": "a source's password, given to the driver that reads its schema",
     "proxy/commands/login_line.py": "a new login's secret, shown once",
     "proxy/demo/company.py": "the database account's password, quoted by the server",
+    "proxy/runtime/span_export.py": "a key of the collector's, sent to it as a header",
     "proxy/sources/postgres_login.py": "a source's password, to log in with it",
     "sidecars/mcp/gate.py": "the caller's token, to log in at the gate with it",
 }
