@@ -25,6 +25,7 @@ from policies.mask import HashMask, MaskContext, NoiseMask
 from policies.model import ColumnDecision, RelationDecision, RelationKey, VisibleColumn
 from policies.rule import TablePolicy, WindowedRule
 from policies.secret import Secret
+from policies.window import ALWAYS
 
 if TYPE_CHECKING:
     from policies.case import Case
@@ -67,6 +68,9 @@ class PolicySet:
         self._keys = dict(keys or {})
         self._slots = {slot.name: slot for slot in _all_slots(tables)}
         self._mentioned = {key: table.mentioned_roles() for key, table in tables.items()}
+        self._mentioned_anywhere = frozenset[str]().union(*self._mentioned.values())
+        # Most rules have no window; of a thousand, none need be asked for the time.
+        self._timed = {key: _timed_rules(table) for key, table in tables.items()}
         self._remembered: OrderedDict[DecisionKey, RelationDecision] = OrderedDict()
         types = {name: source.type for name, source in mapping.claims.items()}
         types.update(dict.fromkeys(self._slots, KEY_TYPE))
@@ -77,8 +81,7 @@ class PolicySet:
 
     def relevant_roles(self, roles: frozenset[str]) -> frozenset[str]:
         """The roles among `roles` that any rule mentions: the visibility class of a principal."""
-        mentioned: frozenset[str] = frozenset().union(*self._mentioned.values())
-        return roles & mentioned
+        return roles & self._mentioned_anywhere
 
     def visible(self, roles: frozenset[str]) -> frozenset[RelationKey]:
         """The relations that exist for these roles, whatever the claims and the time."""
@@ -96,13 +99,12 @@ class PolicySet:
         return Applicable.select(table, roles).visible_columns(self.mask_order)
 
     def decision_key(self, identity: Identity, key: RelationKey, now: float) -> DecisionKey:
-        """Equal keys give equal text: the relation, the roles that matter, the rules now open."""
-        table = self.tables.get(key)
-        if table is None:
+        """Equal keys give equal text: the relation, the roles that matter, and which of the rules
+        with a window are open now."""
+        if key not in self.tables:
             return key, frozenset(), frozenset()
         relevant = identity.roles & self._mentioned[key]
-        windowed: tuple[WindowedRule, ...] = (*table.grants, *table.restrictions)
-        open_now = frozenset(rule.name for rule in windowed if rule.window.is_open(now))
+        open_now = frozenset(rule.name for rule in self._timed[key] if rule.window.is_open(now))
         return key, relevant, open_now
 
     def decide(self, identity: Identity, key: RelationKey, now: float) -> RelationDecision:
@@ -143,7 +145,7 @@ class PolicySet:
         decision = combine(
             applicable,
             order=self.mask_order,
-            is_open=lambda rule: rule.name in open_rules,
+            is_open=lambda rule: rule.window == ALWAYS or rule.name in open_rules,
             claim_type=self.claim_types.__getitem__,
             valid_until=min((change for change in changes if change is not None), default=None),
         )
@@ -173,6 +175,11 @@ class PolicySet:
         self._require_claim(identity, claim)
         slot = self._slots.get(claim)
         return identity.claims[claim] if slot is None else slot_value(self._keys[slot.key], slot)
+
+
+def _timed_rules(table: TablePolicy) -> tuple[WindowedRule, ...]:
+    windowed: tuple[WindowedRule, ...] = (*table.grants, *table.restrictions)
+    return tuple(rule for rule in windowed if rule.window != ALWAYS)
 
 
 def _has_passed(instant: float | None, now: float) -> bool:
