@@ -35,14 +35,35 @@ REPORT_BYTES_MAX = 4 * 1024 * 1024
 _logger = structlog.get_logger("server")
 
 
+async def launch() -> asyncio.subprocess.Process:
+    """A process that reads its program and then waits for its instructions. Until a `Child` has
+    taken it over, whoever launched it ends it."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "proxy.worker_process",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=REPORT_BYTES_MAX,
+        start_new_session=True,  # the terminal's Ctrl-C is for the parent, which drains
+    )
+
+
 class Child:
     """One worker process and its keeper.
 
-    `restarts` counts how often it was replaced, `retired` holds the counters of those that died.
+    `launched`: the process that it is first, where it was launched before. `restarts` counts how
+    often it was replaced, `retired` holds the counters of those that died.
     """
 
-    def __init__(self, instructions: Instructions, drain_seconds_max: float) -> None:
+    def __init__(
+        self,
+        instructions: Instructions,
+        drain_seconds_max: float,
+        launched: asyncio.subprocess.Process | None = None,
+    ) -> None:
         self._instructions = instructions
+        self._launched = launched
         self._drain_seconds_max = drain_seconds_max
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -60,15 +81,8 @@ class Child:
 
     async def start(self) -> None:
         """Start it and wait until it serves. Raises StartRefused."""
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "proxy.worker_process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=REPORT_BYTES_MAX,
-            start_new_session=True,  # the terminal's Ctrl-C is for the parent, which drains
-        )
+        launched, self._launched = self._launched, None
+        self._process = launched or await launch()
         self.tell(json.dumps(self._instructions.as_json()))
         assert self._process.stdout is not None, "a pipe was asked for"
         try:

@@ -27,7 +27,7 @@ import structlog
 
 from proxy import port as ports
 from proxy.catalog.shadow import shadow_cluster
-from proxy.child import Child
+from proxy.child import Child, launch
 from proxy.cluster_keeper import keep_alive
 from proxy.federation.engine import merge_cluster
 from proxy.operations import Operations
@@ -127,6 +127,9 @@ async def opened(
     configuration = load(configuration_file, is_demonstration=is_demonstration)
     async with AsyncExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sallyport-")))
+        # They read their program while the clusters start.
+        launched = [await launch() for _ in range(worker_count(configuration))]
+        stack.push_async_callback(_dismiss, launched)
         place = None
         if configuration.state is not None:
             place = await _state(configuration.state, stack, is_successor=predecessor is not None)
@@ -148,7 +151,7 @@ async def opened(
         server.merge = merge
         server.endpoint_port = await _tell(configuration, operations, stack)
         predecessors = 0 if predecessor is None else ports.listeners(port)
-        for number in range(worker_count(configuration)):
+        for number, process in enumerate(launched):
             child = Child(
                 replace(
                     _instructions(
@@ -160,6 +163,7 @@ async def opened(
                     state=None if place is None else asdict(place),
                 ),
                 configuration.listen.drain_seconds_max,
+                process,
             )
             server.workers.append(child)
         stack.push_async_callback(_stop_all, server.workers)
@@ -275,6 +279,14 @@ async def _prepare_later(place: StatePlace) -> None:
         else:
             _logger.info("state database prepared")
             return
+
+
+async def _dismiss(launched: list[asyncio.subprocess.Process]) -> None:
+    """End those that never got instructions; the others have ended before."""
+    for process in launched:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def _stop_all(workers: list[Child]) -> None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from aiohttp import web
+if TYPE_CHECKING:
+    from aiohttp import web
 
 STOP_SECONDS_MAX = 1.0
 """For requests under way when it closes; a scrape can be repeated."""
@@ -34,6 +36,8 @@ class Endpoint:
 
     async def open(self, host: str, port: int) -> int:
         """Listen; returns the port. A successor may take the same port. Raises OSError."""
+        from aiohttp import web  # it takes a while, and most gates have no such listener
+
         application = web.Application()
         for path, ask in self._paths.items():
             application.router.add_get(path, _answering(ask))
@@ -55,6 +59,8 @@ class Endpoint:
 def _answering(
     ask: Callable[[], Awaitable[Answer]],
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
+    from aiohttp import web
+
     async def answer(request: web.Request) -> web.Response:
         told = await ask()
         return web.Response(

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiohttp
 import structlog
 
 from policies.errors import TokenReason, TokenRefused
@@ -165,6 +164,8 @@ def _read_file(path: Path) -> bytes:
 
 async def _fetch(url: str) -> bytes:
     """One GET, without redirects, cookies or proxies of the environment."""
+    import aiohttp  # a seventh of a worker's start, and key sets are often files
+
     timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS_MAX)
     try:
         async with (
