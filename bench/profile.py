@@ -1,6 +1,6 @@
-"""Where a gate process spends its time during one measure: `python -m bench profile NAME`.
+"""Where a gate process spends its time during one row: `python -m bench profile NAME`.
 
-How samples are taken is told in `sampling/sitecustomize.py`. Only our side runs, not the peer.
+How samples are taken is told in `sampling/sitecustomize.py`. Of a measure only our side runs.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from bench import stage
+from bench import stage, table
+from bench.figure import Group
 from bench.measure import Measure
+from bench.sampling.sitecustomize import CallCounter, Sampler
 from bench.stage import Options, Stage
 
 SECONDS = 6.0
+GROUP_SCALE = 0.2
 LINES = 35
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,24 +31,52 @@ def run(measure: Measure[Stage], *, is_counting: bool) -> int:
     """Profile the gate while `measure` runs; prints two lists. Returns the exit code."""
     with tempfile.TemporaryDirectory(prefix="sallyport-profile-") as name:
         folder = Path(name)
-        environment = {
-            "SALLYPORT_BENCH_PROFILE": str(folder),
-            "PYTHONPATH": str(Path(__file__).with_name("sampling")),
-        }
-        if is_counting:
-            environment["SALLYPORT_BENCH_PROFILE_CALLS"] = "1"
-        options = Options(needs_bouncer=measure.needs_bouncer, environment=environment)
+        environment = _environment(folder, is_counting=is_counting)
+        options = Options(
+            measure.workers, needs_bouncer=measure.needs_bouncer, environment=environment
+        )
         with stage.opened(options) as running, measure.opened(running) as (ours, _):
             ours(measure.seconds)  # caches are warm
             for path in folder.iterdir():
                 os.kill(int(path.name), signal.SIGUSR1)
             figure = ours(SECONDS)
         print(f"{measure.title}: {figure:.3g} {measure.unit} while being profiled\n")
-        if is_counting:
-            _tell_calls(folder)
-        else:
-            _tell_samples(folder)
+        _tell_all(folder, is_counting=is_counting)
     return 0
+
+
+def run_group(group: Group, *, is_counting: bool) -> int:
+    """Profile everything while a group's figures are measured: the gate where there is one, and
+    this process where parts of the gate run in it. Returns the exit code."""
+    with tempfile.TemporaryDirectory(prefix="sallyport-profile-") as name:
+        folder = Path(name)
+        environment = _environment(folder, is_counting=is_counting)
+        os.environ |= {**environment, "SALLYPORT_BENCH_PROFILE_NOW": "1"}
+        own = CallCounter() if is_counting else Sampler()
+        own.begin()
+        figures = group.measure(GROUP_SCALE)
+        own.write(folder / "own")
+        print("\n".join(table.lines([], figures)) + "\n")
+        if len(list(folder.iterdir())) > 1:  # there was a gate: then this process was its clients
+            for path in folder.glob("own.*"):
+                path.unlink()
+        _tell_all(folder, is_counting=is_counting)
+    return 0
+
+
+def _environment(folder: Path, *, is_counting: bool) -> dict[str, str]:
+    found = {
+        "SALLYPORT_BENCH_PROFILE": str(folder),
+        "PYTHONPATH": str(Path(__file__).with_name("sampling")),
+    }
+    return {**found, "SALLYPORT_BENCH_PROFILE_CALLS": "1"} if is_counting else found
+
+
+def _tell_all(folder: Path, *, is_counting: bool) -> None:
+    if is_counting:
+        _tell_calls(folder)
+    else:
+        _tell_samples(folder)
 
 
 def _tell_samples(folder: Path) -> None:

@@ -127,14 +127,18 @@ def _streamed(
     return opened
 
 
-def _pgbench(mode: str) -> Callable[[Stage], AbstractContextManager[tuple[Sampler, Sampler]]]:
+def _pgbench(
+    mode: str, threads: int
+) -> Callable[[Stage], AbstractContextManager[tuple[Sampler, Sampler]]]:
     @contextmanager
     def opened(stage: Stage) -> Iterator[tuple[Sampler, Sampler]]:
         stage.pooled()
         with pgbench.script() as path:
             yield (
-                pgbench.transactions_per_second(stage.gate, mode, path),
-                pgbench.transactions_per_second(stage.pooled, mode, path),
+                pgbench.transactions_per_second(stage.gate, mode, path, threads=threads),
+                pgbench.transactions_per_second(
+                    stage.pooled, mode, path, threads=threads, side=BOUNCER
+                ),
             )
 
     return opened
@@ -147,11 +151,17 @@ def _against_native(name: str, title: str, sql: str, seconds: float = 0.7) -> Me
     return Measure(name, title, NATIVE, "ms", _NATIVE_REACH, _same_text(sql), seconds)
 
 
-def _tps(mode: str, limit: float) -> Measure[Stage]:
+def _tps(mode: str, limit: float, workers: int = 1) -> Measure[Stage]:
+    """`workers` processes of the gate against as many of PgBouncer, and as many threads of load."""
     reach = Reach(Compared.RATIO_AT_LEAST, limit)
     title = f"pgbench -S, {pgbench.CLIENTS} clients, {mode}"
     name = f"pgbench-{mode}"
-    return Measure(name, title, BOUNCER, "TPS", reach, _pgbench(mode), 3.0, needs_bouncer=True)
+    if workers > 1:
+        name, title = f"workers-{mode}", f"{title}, {workers} processes each"
+    opened = _pgbench(mode, workers)
+    return Measure(
+        name, title, BOUNCER, "TPS", reach, opened, 3.0, needs_bouncer=True, workers=workers
+    )
 
 
 MEASURES: tuple[Measure[Stage], ...] = (
@@ -211,4 +221,7 @@ MEASURES: tuple[Measure[Stage], ...] = (
     _tps("simple", 0.8),
     _tps("extended", 1.0),
     _tps("prepared", 1.0),
+    _tps("simple", 1.0, workers=2),
+    _tps("extended", 1.0, workers=2),
+    _tps("prepared", 1.0, workers=2),
 )

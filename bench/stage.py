@@ -46,7 +46,7 @@ CLIENTS_MAX = 12_000
 @dataclass(frozen=True)
 class Stage:
     """Where to connect. `bouncer` is None when PgBouncer cannot be had; `bouncer_missing` says
-    why."""
+    why. `strict` is the same stage with the gate whose audit log is strict."""
 
     upstream: postgres.Server
     gate_port: int
@@ -56,6 +56,7 @@ class Stage:
     start_seconds: float
     gate_processes: tuple[int, ...]
     _key: Ed25519PrivateKey = field(repr=False)
+    strict: Stage | None = None
 
     def token(self, role: str) -> str:
         """A token for a member of `role`."""
@@ -89,10 +90,11 @@ def _dsn(port: int, user: str, password: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`environment` is added to that of the gate's processes. `has_tls`: clients may encrypt."""
+    """`workers`: processes of each gate, and of PgBouncer. `has_strict`: there is a second gate.
+    `environment` is added to that of the gates' processes. `has_tls`: clients may encrypt."""
 
     workers: int = 1
-    audit_mode: str = "fast"
+    has_strict: bool = False
     needs_bouncer: bool = True
     environment: dict[str, str] = field(default_factory=dict)
     has_tls: bool = False
@@ -108,18 +110,33 @@ def opened(options: Options) -> Iterator[Stage]:
         upstream = stack.enter_context(postgres.running(POSTGRES_MAJOR, POSTGRES_SETTINGS))
         load(upstream)
         key = Ed25519PrivateKey.generate()
-        configuration = _write_configuration(directory, upstream, key, options)
-        started_at = time.perf_counter()
-        gate_port, processes = stack.enter_context(_gate(configuration, options.environment))
-        start_seconds = time.perf_counter() - started_at
         bouncer, missing = None, "not needed"
         if options.needs_bouncer:
             try:
-                bouncer = stack.enter_context(pgbouncer.running(upstream))
+                if options.has_tls:
+                    _certificate(directory)
+                peer = pgbouncer.running(
+                    upstream,
+                    processes=options.workers,
+                    clients_max=CLIENTS_MAX,
+                    auth="trust",
+                    certificate=directory / "server.pem" if options.has_tls else None,
+                )
+                bouncer = stack.enter_context(peer)
             except ServerUnavailable as unavailable:
                 missing = str(unavailable)
-        audit = directory / "audit"
-        yield Stage(upstream, gate_port, bouncer, missing, audit, start_seconds, processes, key)
+
+        def stage(mode: str, strict: Stage | None = None) -> Stage:
+            place = directory / mode
+            place.mkdir()
+            configuration = _write_configuration(place, upstream, key, options, mode)
+            started_at = time.perf_counter()
+            port, processes = stack.enter_context(_gate(configuration, options.environment))
+            seconds = time.perf_counter() - started_at
+            audit = place / "audit"
+            return Stage(upstream, port, bouncer, missing, audit, seconds, processes, key, strict)
+
+        yield stage("fast", stage("strict") if options.has_strict else None)
 
 
 def load(upstream: postgres.Server) -> None:
@@ -159,7 +176,11 @@ async def _left(gate: object) -> None:
 
 
 def _write_configuration(
-    directory: Path, upstream: postgres.Server, key: Ed25519PrivateKey, options: Options
+    directory: Path,
+    upstream: postgres.Server,
+    key: Ed25519PrivateKey,
+    options: Options,
+    audit_mode: str,
 ) -> Path:
     (directory / "policy.yaml").write_text(company.POLICY)
     (directory / "password").write_text(company.ROLE_PASSWORD)
@@ -188,7 +209,7 @@ def _write_configuration(
                 "tls": {"mode": "disable"},
             }
         ],
-        "audit": {"directory": "audit", "mode": options.audit_mode},
+        "audit": {"directory": "audit", "mode": audit_mode},
         "log": {"level": "warning", "format": "console"},
     }
     path = directory / "sallyport.yaml"

@@ -72,3 +72,22 @@ def test_a_spread_across_the_reach_is_noise(ours: list[float], is_noisy: bool) -
     result = compare(measure_of(ours, [1.0] * 3, reach), [], rounds=3)
     assert result.is_noisy is is_noisy
     assert result.as_json()["is_noisy"] is is_noisy
+
+
+def test_rounds_that_differ_widely_are_noise_whatever_the_verdict() -> None:
+    reach = Reach(Compared.RATIO_AT_MOST, 10.0)
+    result = compare(measure_of([1.0, 2.1, 1.2], [1.0] * 3, reach), [], rounds=3)
+
+    assert result.is_met
+    assert result.is_noisy
+
+
+def test_the_strict_side_is_compared_with_the_same_peer() -> None:
+    order: Order = []
+    strict: Order = []
+    reach = Reach(Compared.RATIO_AT_MOST, 1.5)
+    result = compare(measure_of([2.0] * 2, [1.0] * 2, reach), order, rounds=2, strict=strict)
+
+    assert strict == ["ours", "ours"]
+    assert order == ["ours", "peer", "peer", "ours"]
+    assert (result.strict, result.strict_relation) == (2.0, 2.0)

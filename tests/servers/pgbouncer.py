@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.servers import install, postgres
@@ -37,13 +37,19 @@ SETTINGS = """\
 listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
-auth_type = scram-sha-256
+auth_type = {auth}
 auth_file = {directory}/users.txt
 pool_mode = transaction
 max_prepared_statements = 200
 default_pool_size = 20
-max_client_conn = 1000
+max_client_conn = {clients_max}
 ignore_startup_parameters = extra_float_digits
+so_reuseport = {is_shared}
+"""
+TLS = """\
+client_tls_sslmode = allow
+client_tls_cert_file = {certificate}
+client_tls_key_file = {key}
 """
 
 
@@ -55,6 +61,7 @@ class Peer:
     user: str
     password: str = field(repr=False)
     host: str = "127.0.0.1"
+    processes: tuple[int, ...] = ()
 
     @property
     def dsn(self) -> str:
@@ -132,31 +139,53 @@ def _fetch_source(apt: str, folder: Path) -> None:
 
 
 @contextmanager
-def running(upstream: postgres.Server) -> Iterator[Peer]:
-    """A PgBouncer before `upstream` for the length of the block. Raises `ServerUnavailable`."""
+def running(
+    upstream: postgres.Server,
+    *,
+    processes: int = 1,
+    clients_max: int = 1_000,
+    auth: str = "scram-sha-256",
+    certificate: Path | None = None,
+) -> Iterator[Peer]:
+    """A PgBouncer before `upstream` for the length of the block, of several processes that share
+    one port; clients may encrypt where there is a `certificate`, a file of that and another of its
+    key with the suffix `.key`. Raises `ServerUnavailable`."""
     program = binary()
     directory = Path(tempfile.mkdtemp(prefix="sallyport-pgbouncer-"))
     peer = Peer(postgres.free_port(), upstream.user, upstream.password)
-    settings = SETTINGS.format(
-        host=upstream.host, upstream=upstream.port, port=peer.port, directory=directory
-    )
     (directory / "users.txt").write_text(f'"{peer.user}" "{peer.password}"\n', encoding="utf-8")
-    (directory / "pgbouncer.ini").write_text(settings, encoding="utf-8")
+    settings = SETTINGS.format(
+        host=upstream.host, upstream=upstream.port, port=peer.port, directory=directory,
+        auth=auth, clients_max=clients_max, is_shared=int(processes > 1),
+    )  # fmt: skip
+    if certificate is not None:
+        settings += TLS.format(certificate=certificate, key=certificate.with_suffix(".key"))
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for number in range(processes):
+            place = directory / str(number)
+            place.mkdir()
+            (place / "pgbouncer.ini").write_text(settings, encoding="utf-8")
+            started.append(_start(program, place))
+        for process in started:
+            if not _answers(process, peer.port):
+                logs = [path.read_text(errors="replace") for path in directory.glob("*/*.log")]
+                raise ServerUnavailable("PgBouncer did not start:\n" + "\n".join(logs))
+        yield replace(peer, processes=tuple(process.pid for process in started))
+    finally:
+        for process in started:
+            process.send_signal(signal.SIGQUIT)  # at once, clients or not
+            process.wait()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def _start(program: Path, place: Path) -> subprocess.Popen[bytes]:
     setpriv = install.program("setpriv", "util-linux")
-    command = [setpriv, "--pdeathsig", "INT", str(program), "-q", str(directory / "pgbouncer.ini")]
-    log = directory / "pgbouncer.log"
-    with log.open("wb") as stream:
-        process = subprocess.Popen(
+    command = [setpriv, "--pdeathsig", "INT", str(program), "-q", str(place / "pgbouncer.ini")]
+    with (place / "pgbouncer.log").open("wb") as stream:
+        return subprocess.Popen(
             postgres.unprivileged(command), stdin=subprocess.DEVNULL, stdout=stream, stderr=stream
         )
-    try:
-        if not _answers(process, peer.port):
-            raise ServerUnavailable(f"PgBouncer did not start:\n{log.read_text(errors='replace')}")
-        yield peer
-    finally:
-        process.send_signal(signal.SIGQUIT)  # at once, clients or not
-        process.wait()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
