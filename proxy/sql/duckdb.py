@@ -89,6 +89,7 @@ class Expressions:
             "a_expr": self._operator,
             "type_cast": self._cast,
             "coalesce_expr": self._coalesce,
+            "func_call": self._call,
         }
 
     def translate(self, node: tree.Node) -> str:
@@ -182,6 +183,8 @@ class Expressions:
         if message.type_name.typmods:
             raise Inexact
         wanted = self.safety.cast_type(message)
+        if (self.safety.type_of(message.arg), wanted) in _TOTAL_CASTS:
+            return f"CAST({self.translate(message.arg)} AS {_TOTAL_CASTS_TO[wanted]})"
         if message.arg.HasField("a_const") and message.arg.a_const.HasField("sval"):
             return _typed(message.arg.a_const.sval.sval, _family(wanted))
         if message.arg.HasField("a_const") and message.arg.a_const.isnull and wanted in _KINDS:
@@ -232,6 +235,8 @@ class Expressions:
         name = tree.names(message.name)[-1] if message.name else ""
         left, right = message.lexpr, message.rexpr
         match message.kind:
+            case pb.AEXPR_OP if name in _ARITHMETIC:
+                return self._arithmetic(name, left, right)[0]
             case pb.AEXPR_OP:
                 return self.compared(name, left, right)
             case pb.AEXPR_DISTINCT | pb.AEXPR_NOT_DISTINCT:
@@ -297,6 +302,107 @@ class Expressions:
             raise Inexact
         return f"({self.translate(left)} {word} {constant(pattern)})"
 
+    # Numbers with a known count of digits: no result can be too long, so nothing can raise
+
+    def _number(self, node: tree.Node) -> tuple[str, int, int]:
+        """A numeric operand as a DECIMAL, its precision and scale. Raises Inexact."""
+        if node.HasField("a_const"):
+            digits = self._constant(node.a_const).lstrip("-").split(".")
+            if not digits[0].isdigit():
+                raise Inexact
+            scale = len(digits[1]) if len(digits) > 1 else 0
+            precision = len(digits[0]) + scale
+            return (
+                f"CAST({self._constant(node.a_const)} AS DECIMAL({precision},{scale}))",
+                precision,
+                scale,
+            )
+        if node.HasField("a_expr") and node.a_expr.kind == pb.AEXPR_OP:
+            name = tree.names(node.a_expr.name)[-1]
+            if name in _ARITHMETIC:
+                return self._arithmetic(name, node.a_expr.lexpr, node.a_expr.rexpr)
+        if node.HasField("column_ref"):
+            column = stored_column(self.bound, self.entry(node.column_ref).output)
+            declared = None if column is None else _DECLARED.fullmatch(column.type_name)
+            if declared is not None:
+                return self.translate(node), int(declared[1]), int(declared[2])
+            if column is not None and column.type_oid in _INTEGER_DIGITS:
+                digits_max = _INTEGER_DIGITS[column.type_oid]
+                return f"CAST({self.translate(node)} AS DECIMAL({digits_max},0))", digits_max, 0
+        raise Inexact
+
+    def _arithmetic(self, name: str, left: tree.Node, right: tree.Node) -> tuple[str, int, int]:
+        # Of two integers the result is an integer, which may overflow.
+        if NUMERIC not in (self.safety.type_of(left), self.safety.type_of(right)):
+            raise Inexact
+        one, one_precision, one_scale = self._number(left)
+        two, two_precision, two_scale = self._number(right)
+        if name == "*":
+            precision, scale = one_precision + two_precision, one_scale + two_scale
+        else:
+            scale = max(one_scale, two_scale)
+            precision = max(one_precision - one_scale, two_precision - two_scale) + scale + 1
+        if precision > DECIMAL_DIGITS_MAX:
+            raise Inexact
+        return f"CAST(({one} {name} {two}) AS DECIMAL({precision},{scale}))", precision, scale
+
+    # Calls
+
+    def _call(self, message: tree.Node) -> str:
+        name = tree.names(message.funcname)[-1]
+        if message.HasField("over") or message.agg_order or message.agg_within_group:
+            raise Inexact
+        if name == "date_trunc":
+            return self._truncated(message)
+        text = self._aggregate(name, message)
+        if message.HasField("agg_filter"):
+            return f"{text} FILTER (WHERE {self.condition(message.agg_filter)})"
+        return text
+
+    def _truncated(self, message: tree.Node) -> str:
+        if len(message.args) != 2 or self.safety.type_of(message.args[1]) != TIMESTAMP:
+            raise Inexact
+        unit = message.args[0].a_const.sval.sval.lower()
+        if unit not in _UNITS:
+            raise Inexact
+        return f"CAST(date_trunc('{unit}', {self.translate(message.args[1])}) AS TIMESTAMP)"
+
+    def _aggregate(self, name: str, message: tree.Node) -> str:
+        if name == "count" and message.agg_star:
+            return "count(*)"
+        if name not in AGGREGATES or len(message.args) != 1:
+            raise Inexact
+        (argument,) = message.args
+        oid, family = self.safety.type_of(argument), self.family(argument)
+        if name == "count" and not message.agg_distinct:
+            return f"count({self.value(argument)})"
+        if family not in AGGREGATES[name]:
+            raise Inexact
+        text = f"{name}({'DISTINCT ' if message.agg_distinct else ''}{self.translate(argument)})"
+        # As in Postgres: the sum of integers is a bigint, of bigints a numeric.
+        return f"CAST({text} AS BIGINT)" if name == "sum" and oid in (21, 23) else text
+
+
+_ARITHMETIC: Final = frozenset({"+", "-", "*"})
+_INTEGER_DIGITS: Final = {21: 5, 23: 10, 20: 19}
+DECIMAL_DIGITS_MAX: Final = 38
+_UNITS: Final = frozenset({"year", "quarter", "month", "week", "day", "hour", "minute", "second"})
+GROUPED: Final = frozenset({BOOL_OID, 20, NUMERIC, 25, DATE, TIMESTAMP, TIMESTAMPTZ, UUID})
+"""Families whose equal values are one value: not floats, of which 0 and -0 are equal."""
+SORTED: Final = frozenset({BOOL_OID, 20, NUMERIC, DATE, TIMESTAMP, TIMESTAMPTZ, 700, 701})
+"""Families with one order everywhere: not texts."""
+AGGREGATES: Final = {
+    "count": GROUPED,
+    "sum": frozenset({20, NUMERIC}),
+    "min": SORTED - {BOOL_OID},
+    "max": SORTED - {BOOL_OID},
+    "bool_and": frozenset({BOOL_OID}),
+    "bool_or": frozenset({BOOL_OID}),
+}
+_TOTAL_CASTS: Final = frozenset(
+    {(TIMESTAMP, DATE), (DATE, TIMESTAMP), (21, 23), (21, 20), (23, 20)}
+)
+_TOTAL_CASTS_TO: Final = {DATE: "DATE", TIMESTAMP: "TIMESTAMP", 23: "INTEGER", 20: "BIGINT"}
 
 _COMPARABLE: Final = frozenset(
     {BOOL_OID, 20, NUMERIC, 700, 701, 25, DATE, TIMESTAMP, TIMESTAMPTZ, UUID}

@@ -18,15 +18,14 @@ from proxy.faults import UnsupportedFault
 from proxy.sql import tree
 from proxy.sql.bind import bind
 from proxy.sql.duckdb import Expressions, Inexact, quoted
+from proxy.sql.duckdb_query import Place, columns_used, direct_query, relation_name
 from proxy.sql.guard import Rewritten
 from proxy.sql.plan import FilePlan, FileQuery, FileScan
 from proxy.sql.safety import Safety
-from proxy.sql.scope import Bound, Item, ItemKind, Select, columns_read
+from proxy.sql.scope import Bound, ItemKind, Select, columns_read
 
 STAGED_SCHEMA = "pg_temp"
 """Where scans are loaded: temporary tables belong to one connection and end with it."""
-
-_Place = tuple[str, str]
 
 
 def file_plan(
@@ -45,8 +44,8 @@ def file_plan(
     bound = bind(node, _physical(catalog))
     safety = Safety(bound, oids)
     read = columns_read(bound)
-    tables: dict[_Place, str] = {}
-    wanted: dict[_Place, set[str]] = {}
+    tables: dict[Place, str] = {}
+    wanted: dict[Place, set[str]] = {}
     for item in bound.items:
         if item.kind is ItemKind.RELATION and item.relation is not None:
             place = (item.relation.schema, item.relation.name)
@@ -56,7 +55,8 @@ def file_plan(
         FileScan(table, _scan(bound, safety, place, wanted[place]))
         for place, table in tables.items()
     )
-    return FilePlan(_direct(bound, safety, columns), scans, _staged(node, tables))
+    direct = direct_query(bound, safety, columns)
+    return FilePlan(direct, scans, _staged(node, tables))
 
 
 def _physical(catalog: ClassCatalog) -> Callable[[str, str], VisibleRelation | None]:
@@ -81,7 +81,7 @@ def _without_unread(node: tree.Node, catalog: ClassCatalog) -> tree.Node:
     if isinstance(root, Select) and len(root.items) == 1:
         (item,) = root.items
         if item.kind is ItemKind.SUBQUERY and isinstance(item.query, Select):
-            used = _used(bound, item)
+            used = columns_used(bound, item)
             inner = item.query
             kept = [
                 tree.copy(target)
@@ -93,17 +93,7 @@ def _without_unread(node: tree.Node, catalog: ClassCatalog) -> tree.Node:
     return copied
 
 
-def _used(bound: Bound, item: Item) -> set[str]:
-    """The columns of a FROM item that are named anywhere."""
-    return {
-        entry.name
-        for ref in bound.refs.values()
-        for entry in ([ref.entry] if ref.entry is not None else ref.entries)
-        if entry.item is item
-    }
-
-
-def _staged(node: tree.Node, tables: Mapping[_Place, str]) -> str:
+def _staged(node: tree.Node, tables: Mapping[Place, str]) -> str:
     staged = tree.copy(node)
     for message in tree.walk(staged):
         if message.DESCRIPTOR.name == "RangeVar" and message.schemaname:
@@ -117,7 +107,7 @@ def _staged(node: tree.Node, tables: Mapping[_Place, str]) -> str:
 # One relation
 
 
-def _scan(bound: Bound, safety: Safety, place: _Place, names: set[str]) -> FileQuery:
+def _scan(bound: Bound, safety: Safety, place: Place, names: set[str]) -> FileQuery:
     """Stored columns of a relation, and of its rows those that any use of it may need."""
     uses = [
         (item, level)
@@ -135,7 +125,7 @@ def _scan(bound: Bound, safety: Safety, place: _Place, names: set[str]) -> FileQ
     conditions = _translatable(expressions, level) if len(uses) == 1 else []
     alias = quoted(item.name)
     listed = ", ".join(f"{alias}.{quoted(column.name)}" for column in columns)
-    whole = f"SELECT {listed or '1 AS nothing'} FROM {_relation(place)} AS {alias}"
+    whole = f"SELECT {listed or '1 AS nothing'} FROM {relation_name(place)} AS {alias}"
     sql = f"{whole} WHERE {' AND '.join(conditions)}" if conditions else whole
     kept = tuple((column.name, column.type_name) for column in columns)
     return FileQuery(sql, tuple(expressions.slots), kept, (place,), whole)
@@ -153,67 +143,3 @@ def _translatable(expressions: Expressions, level: Select) -> list[str]:
         except Inexact:
             del expressions.slots[known:]
     return found
-
-
-def _relation(place: _Place) -> str:
-    return ".".join(map(quoted, place))
-
-
-# The whole part
-
-
-def _direct(bound: Bound, safety: Safety, columns: Sequence[tuple[str, str]]) -> FileQuery | None:
-    """The query of a part as a whole: columns of a guarded relation, and conditions on them."""
-    expressions = Expressions(bound, safety)
-    relations: list[_Place] = []
-    try:
-        if not isinstance(bound.root, Select):
-            return None
-        sql = _level(bound, expressions, bound.root, None, relations)
-    except Inexact:
-        return None
-    return FileQuery(sql, tuple(expressions.slots), tuple(columns), tuple(relations))
-
-
-# What a level of a part may be made of.
-_PARTS = frozenset({"target_list", "from_clause", "where_clause", "limit_option", "op"})
-
-
-def _level(
-    bound: Bound,
-    expressions: Expressions,
-    select: Select,
-    wanted: set[str] | None,
-    relations: list[_Place],
-) -> str:
-    """One level; of its outputs only those in `wanted`, where that is not None."""
-    node = select.node
-    if {field.name for field, _ in node.ListFields()} - _PARTS or len(select.items) != 1:
-        raise Inexact
-    (item,) = select.items
-    where = expressions.condition(node.where_clause) if node.HasField("where_clause") else ""
-    targets = []
-    for target, output in zip(node.target_list, select.outputs, strict=True):
-        if wanted is None or output.name in wanted:
-            value = expressions.value(target.res_target.val)
-            targets.append(f"{value} AS {quoted(output.name)}")
-    source = _source(bound, expressions, select, item, relations)
-    sql = f"SELECT {', '.join(targets) or '1 AS nothing'} FROM {source} AS {quoted(item.name)}"
-    return f"{sql} WHERE {where}" if where else sql
-
-
-def _source(
-    bound: Bound,
-    expressions: Expressions,
-    select: Select,
-    item: Item,
-    relations: list[_Place],
-) -> str:
-    if item.kind is ItemKind.RELATION and item.relation is not None:
-        place = (item.relation.schema, item.relation.name)
-        relations.append(place)
-        return _relation(place)
-    if item.kind is not ItemKind.SUBQUERY or not isinstance(item.query, Select):
-        raise Inexact
-    used = _used(bound, item)
-    return f"({_level(bound, expressions, item.query, used, relations)})"

@@ -41,6 +41,7 @@ from proxy.sql.split import (
 )
 from proxy.sql.subtree import Stage, take_stages
 from proxy.sql.verify import Verified, verify
+from proxy.sql.whole import whole_statement
 from proxy.wire.type_oids import FIRST_OWN_OID
 
 # Each is a guard to build, print and verify, a millisecond or more.
@@ -173,7 +174,8 @@ def _rewrite(
 
     sources = {key.source for key in _keys(bound)}
     if len(sources) > 1 or sources & catalog.files:
-        return _split(bound, safety, catalog, resolve, decide_once, parameter_oids, patterns)
+        how = (bound, safety, catalog, resolve, decide_once, parameter_oids, patterns)
+        return (_whole(*how) if sources <= catalog.files else None) or _split(*how)
     return _guarded(bound, safety, decide_once, parameter_oids, patterns, claim_literals)
 
 
@@ -289,6 +291,40 @@ def _split(
         pattern_parameters=patterns,
     )
     return Guarded(verify(remaining), MERGE, tuple(parts))
+
+
+def _whole(
+    bound: Bound,
+    safety: Safety,
+    catalog: ClassCatalog,
+    resolve: Resolve,
+    decide_once: Decide,
+    parameter_oids: Sequence[int],
+    patterns: frozenset[int],
+) -> Guarded | None:
+    """A statement over one source of files, if DuckDB can answer all of it exactly; else None."""
+    whole = whole_statement(bound, safety) if len({k.source for k in _keys(bound)}) == 1 else None
+    if whole is None:
+        return None
+    stage = whole.stage
+    try:
+        asked = bind(tree.copy(stage.query), resolve, shapes=shapes(catalog))
+        oids = _comparable(parameter_oids)
+        guarded = _guarded(asked, Safety(asked, oids), decide_once, parameter_oids, patterns)
+        columns = [(column.name, column.type_name) for column in stage.columns]
+        files = file_plan(guarded.rewritten, catalog, columns, oids)
+    except Fault:
+        return None  # the other way finds the same fault, in words about the statement itself
+    if files.direct is None:
+        return None
+    remaining = guard(
+        bind(whole.remaining, _resolver_of_stages(resolve, [stage])),
+        Fences(),
+        lambda key: _all_of(stage, [*map(decide_once, stage.keys)]),
+        parameter_count=len(parameter_oids),
+    )
+    part = Part(guarded, tree.print_tree(stage.query), stage.table, stage.columns, files=files)
+    return Guarded(verify(remaining), MERGE, (part,))
 
 
 def _resolver_of_stages(resolve: Resolve, stages: Sequence[Stage]) -> Resolve:

@@ -34,7 +34,7 @@ from proxy.sql.split import CLOCKS, MERGE, MERGE_SCHEMA, PartColumn
 _ALIAS: Final = "part"
 
 # Types by which a column of a stage may be made: without modifier they hold every value.
-_TYPES: Final = {
+TYPES: Final = {
     BOOL_OID: "boolean", 20: "bigint", 21: "smallint", 23: "integer", 25: "text", 700: "real",
     701: "double precision", 1043: "character varying", 1082: "date",
     1083: "time without time zone", 1114: "timestamp without time zone",
@@ -60,7 +60,7 @@ _NUMBERS: Final = frozenset({20, 21, 23, 1700})
 _ARITHMETIC: Final = frozenset({"+", "-", "*"})
 # In every server from 14 on; of floats the order of rows decides the last digits of a sum.
 _AGGREGATES: Final = frozenset({"count", "sum", "avg", "min", "max", "bool_and", "bool_or"})
-_EXACT_ARGUMENTS: Final = frozenset(_TYPES) - _FLOATS
+_EXACT_ARGUMENTS: Final = frozenset(TYPES) - _FLOATS
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class _Closed:
         types."""
         names = [output.name for output in self.query.outputs]
         types = [self.safety.output_type(output) for output in self.query.outputs]
-        is_table = bool(names) and len(set(names)) == len(names) and all(t in _TYPES for t in types)
+        is_table = bool(names) and len(set(names)) == len(names) and all(t in TYPES for t in types)
         return is_table and self._is_of_one_source() and self._is_closed() and self._is_made_of()
 
     def _is_of_one_source(self) -> bool:
@@ -232,7 +232,7 @@ def _stage(query: Query, safety: Safety, table: str) -> Stage:
     found = []
     for position, output in enumerate(query.outputs, 1):
         oid = safety.output_type(output)
-        found.append(Column(output.name, oid, _TYPES[oid], position))
+        found.append(Column(output.name, oid, TYPES[oid], position))
     keys = frozenset(relation.relation.key for _, relation in _relations(query))
     columns = tuple(found)
     relation = Relation(MERGE, MERGE_SCHEMA, table, "r", columns)

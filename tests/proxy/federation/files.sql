@@ -68,3 +68,24 @@ SELECT name FROM crm.customers WHERE country IN (SELECT country FROM web.events)
 SELECT name FROM crm.customers c WHERE credit > (SELECT avg(amount) * 100 FROM web.events e WHERE e.customer = c.id) ORDER BY 1 LIMIT 10;
 SELECT country, 'crm' FROM crm.customers UNION SELECT country, 'web' FROM web.events ORDER BY 1 NULLS FIRST, 2;
 SELECT c.country, e.day, sum(e.amount) FROM crm.customers c JOIN web.events e ON e.country = c.country AND e.customer = c.id GROUP BY CUBE (c.country, e.day) ORDER BY 1 NULLS FIRST, 2 NULLS FIRST LIMIT 30;
+
+-- whole statements that DuckDB may answer
+SELECT country, count(*), sum(amount), avg(amount), avg(customer), sum(customer), sum(id), min(day), max(at) FROM web.events WHERE id > 100 GROUP BY country ORDER BY 2 DESC, 3;
+SELECT customer, avg(small), avg(id), count(DISTINCT country) FROM web.events GROUP BY customer ORDER BY customer NULLS FIRST LIMIT 40;
+SELECT date_trunc('month', at) AS month, count(*) FILTER (WHERE is_new), sum(amount * (1 - amount)), sum(amount + 1) FROM web.events GROUP BY month ORDER BY month;
+SELECT at::date, count(*) FROM web.events GROUP BY 1 HAVING count(*) > 3 AND sum(amount) > 10 ORDER BY 1 LIMIT 30;
+SELECT DISTINCT day FROM web.events ORDER BY day LIMIT 25;
+SELECT DISTINCT is_new, country FROM web.events;
+SELECT a.id, b.id FROM web.events a JOIN web.events b ON b.id = a.customer WHERE a.id < 200 ORDER BY a.id, b.id;
+SELECT a.id, b.id FROM web.events a LEFT JOIN web.events b ON b.id = a.customer AND b.is_new WHERE a.id < 200 ORDER BY a.id DESC, b.id;
+SELECT sum(amount), avg(amount), min(score), max(score), count(score), bool_and(is_new), bool_or(is_new) FROM web.events WHERE id < 0;
+SELECT max(score), min(score), max(amount), min(seen), max(small) FROM web.events;
+SELECT id, amount * amount, amount - 0.005, 2 * amount FROM web.events WHERE amount > 9 ORDER BY amount DESC, id OFFSET 3 LIMIT 10;
+SELECT id AS x, id AS x, country FROM web.events WHERE id < 30 ORDER BY id;
+SELECT e.country, count(*) FROM (SELECT country, customer FROM web.events WHERE amount > 3 LIMIT ALL) e GROUP BY e.country ORDER BY 2, 1;
+SELECT count(*), sum(e.n) FROM (SELECT customer, count(*) AS n FROM web.events GROUP BY customer HAVING count(*) > 2) e;
+SELECT is_new, avg(amount) AS mean FROM web.events GROUP BY is_new ORDER BY mean;
+SELECT id FROM web.events WHERE (amount, id) > (5, 3) AND day < date '2026-02-01' ORDER BY id;
+SELECT small::int, count(*) FROM web.events GROUP BY small::int ORDER BY 1 LIMIT 10;
+SELECT min(country), max(mail) FROM web.events;
+SELECT count(*) FROM web.events a, web.events b WHERE a.id = b.id AND a.amount = b.amount;

@@ -144,7 +144,7 @@ async def test_what_ran_is_on_record(stage: FilesStage, alice: Connection) -> No
         if record.phase == "intent" and "424242" in str(record.facts)
     ]
     assert "web.events" in facts
-    assert "t1: SELECT" in facts
+    assert "w1: SELECT" in facts
 
 
 async def test_explain_policy_tells_what_files_are_asked_for(alice: Connection) -> None:
@@ -153,6 +153,7 @@ async def test_explain_policy_tells_what_files_are_asked_for(alice: Connection) 
     ).fetchall()
     text = "\n".join(str(row[0]) for row in rows)
     assert "t1 from web: " in text
+    assert "page" in text
     assert "length" not in text
 
 

@@ -12,6 +12,7 @@ from tests.proxy.sql.two_files import catalog, guarded
 
 
 def plan(sql: str) -> FilePlan:
+    """Of the part over targets or events; a condition that nobody translates keeps it a part."""
     (part,) = guarded(sql).parts
     assert part.files is not None
     return part.files
@@ -24,7 +25,7 @@ def test_one_source_of_files_is_merged_too() -> None:
 
 
 def test_what_means_the_same_runs_as_it_stands() -> None:
-    direct = plan("SELECT target FROM web.targets WHERE target > 5 AND country = 'de'").direct
+    direct = plan("SELECT target % 2 FROM web.targets WHERE target > 5 AND country = 'de'").direct
     assert direct is not None
     assert direct.sql == (
         'SELECT "part"."country" AS "country", "part"."target" AS "target"'
@@ -59,7 +60,7 @@ def test_conditions_of_the_guard_leave_rows_out_where_they_lie() -> None:
 
 
 def test_a_count_reads_no_column_but_those_of_the_filter() -> None:
-    found = plan("SELECT count(*) FROM web.targets")
+    found = plan("SELECT count(*) + 1 FROM web.targets")
     assert found.direct is not None
     assert found.direct.columns == ()
     assert found.direct.sql.startswith("SELECT 1 AS nothing FROM (SELECT 1 AS nothing")
