@@ -28,7 +28,11 @@ from sidecars.mcp.values import Json, Renderer
 async def describe(
     session: Session, caller: Caller, asked: DescribeArguments, sizes: Sizes
 ) -> dict[str, Json]:
-    """The answer. Raises asyncpg.PostgresError."""
+    """The answer; types and keys name tables with their schemas, whatever the session's path.
+
+    Raises asyncpg.PostgresError.
+    """
+    await session.connection.execute("SET search_path = pg_catalog")
     if asked.tables:
         return await _details(session, caller, asked.tables, sizes)
     return _overview(await read_tables(session.connection), asked.search)

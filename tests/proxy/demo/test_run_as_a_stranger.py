@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -17,29 +15,23 @@ import pytest
 from proxy.demo import company
 from proxy.demo.issuer import DemoIssuer
 from proxy.demo.principal import SHOWN
-
-ROOT = Path(__file__).resolve().parents[3]
-FIRST_STATEMENT_SECONDS_MAX = 60
-END_SECONDS_MAX = 30
-GREETING_END = "Ctrl-C ends the demonstration"
+from tests.servers.demonstration import END_SECONDS_MAX, ROOT, Demonstration, running
 
 
-class Demonstration(NamedTuple):
-    """A running one: its process, its state, its port, and what it printed."""
+@dataclass(frozen=True)
+class Stranger:
+    """Somebody who has a demonstration running before them."""
 
-    process: subprocess.Popen[str]
-    directory: Path
-    port: int
-    text: str
+    demonstration: Demonstration
 
     def rows(self, name: str, statement: str, agent: str | None = None) -> list[tuple[object, ...]]:
         """What `name` gets for a statement."""
-        token = DemoIssuer.existing(self.directory).mint(name, now=time.time(), agent=agent)
+        issuer = DemoIssuer.existing(self.demonstration.directory)
         with psycopg.connect(
             host="127.0.0.1",
-            port=self.port,
+            port=self.demonstration.port,
             user=name,
-            password=token,
+            password=issuer.mint(name, now=time.time(), agent=agent),
             dbname=company.DATABASE,
             autocommit=True,
         ) as connection:
@@ -48,43 +40,20 @@ class Demonstration(NamedTuple):
 
 @pytest.fixture(scope="module")
 def demonstration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demonstration]:
-    directory = tmp_path_factory.mktemp("demonstration") / "state"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "proxy.cli", "demo", "--state", str(directory), "--port", "0"],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        text = read_greeting(process)
-        found = re.search(r"127\.0\.0\.1:(\d+)", text)
-        assert found, text
-        yield Demonstration(process, directory, int(found.group(1)), text)
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
+    with running(tmp_path_factory.mktemp("demonstration") / "state") as found:
+        yield found
 
 
-def read_greeting(process: subprocess.Popen[str]) -> str:
-    """Everything up to the greeting's end; fails with it when the process ends early."""
-    assert process.stderr is not None
-    started, lines = time.monotonic(), []
-    for line in process.stderr:
-        lines.append(line)
-        if line.startswith(GREETING_END):
-            assert time.monotonic() - started < FIRST_STATEMENT_SECONDS_MAX
-            return "".join(lines)
-    pytest.fail("it ended early:\n" + "".join(lines))
+@pytest.fixture(scope="module")
+def stranger(demonstration: Demonstration) -> Stranger:
+    return Stranger(demonstration)
 
 
-def test_three_people_see_three_different_things(demonstration: Demonstration) -> None:
+def test_three_people_see_three_different_things(stranger: Stranger) -> None:
     count = "select count(*), count(distinct region) from sales.customers"
-    assert demonstration.rows("alice", count) == [(4835, 1)]
-    assert demonstration.rows("carol", count) == [(12000, 4)]
-    (bobs,) = demonstration.rows("bob", count)
+    assert stranger.rows("alice", count) == [(4835, 1)]
+    assert stranger.rows("carol", count) == [(12000, 4)]
+    (bobs,) = stranger.rows("bob", count)
     assert bobs == (3474, 1)  # of 3630 in amer, the long gone are left out
 
 
@@ -105,16 +74,16 @@ def test_three_people_see_three_different_things(demonstration: Demonstration) -
         ("dave", "select count(*) from hr.employees where salary % 10000 <> 0", [(0,)]),
         ("bob", "select count(*) from support.ticket_messages where is_internal and body ~ 'recall'",
          None),
-        ("dave", "select to_regclass('customers') = 'sales.customers'::regclass", [(True,)]),
+        ("alice", "select to_regclass('customers') = 'sales.customers'::regclass", [(True,)]),
     ],
 )  # fmt: skip
 def test_rows_columns_and_masks(
-    demonstration: Demonstration,
+    stranger: Stranger,
     name: str,
     statement: str,
     expected: list[tuple[object, ...]] | None,
 ) -> None:
-    rows = demonstration.rows(name, statement)
+    rows = stranger.rows(name, statement)
     if expected is None:
         ((count,),) = rows
         assert isinstance(count, int)
@@ -134,16 +103,16 @@ def test_rows_columns_and_masks(
     ],
 )
 def test_what_is_hidden_does_not_exist(
-    demonstration: Demonstration, name: str, statement: str, sqlstate: str
+    stranger: Stranger, name: str, statement: str, sqlstate: str
 ) -> None:
     with pytest.raises(psycopg.Error) as refusal:
-        demonstration.rows(name, statement)
+        stranger.rows(name, statement)
     assert refusal.value.sqlstate == sqlstate
 
 
-def test_an_agent_sees_what_its_person_sees(demonstration: Demonstration) -> None:
+def test_an_agent_sees_what_its_person_sees(stranger: Stranger) -> None:
     count = "select count(*) from sales.customers"
-    assert demonstration.rows("bob", count, agent="triage") == demonstration.rows("bob", count)
+    assert stranger.rows("bob", count, agent="triage") == stranger.rows("bob", count)
 
 
 def test_the_printed_lines_work_when_pasted(demonstration: Demonstration) -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -22,10 +18,7 @@ from proxy.runtime.config import load
 from proxy.runtime.embedded import SUPERUSER
 from proxy.runtime.gate_address import GateAddress
 from sidecars.mcp.gate import Caller
-
-ROOT = Path(__file__).resolve().parents[3]
-GREETING_END = "Ctrl-C ends the demonstration"
-END_SECONDS_MAX = 30
+from tests.servers import demonstration
 
 
 @dataclass
@@ -83,34 +76,6 @@ async def until_endless(source: asyncpg.Connection, *, is_running: bool) -> None
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
     """The demonstration, until the run ends."""
-    directory = tmp_path_factory.mktemp("company") / "state"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "proxy.cli", "demo", "--state", str(directory), "--port", "0"],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        text = _greeting(process)
-        found = re.search(r"127\.0\.0\.1:(\d+)", text)
-        assert found, text
-        address = GateAddress("127.0.0.1", int(found[1]), company.DATABASE)
-        yield Company(State(directory), address, DemoIssuer.existing(directory))
-    finally:
-        process.terminate()
-        try:
-            process.wait(END_SECONDS_MAX)
-        finally:
-            process.kill()
-            assert process.stderr is not None
-            process.stderr.close()
-
-
-def _greeting(process: subprocess.Popen[str]) -> str:
-    assert process.stderr is not None
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if line.startswith(GREETING_END):
-            return "".join(lines)
-    pytest.fail("it ended early:\n" + "".join(lines))
+    with demonstration.running(tmp_path_factory.mktemp("company") / "state") as found:
+        address = GateAddress("127.0.0.1", found.port, company.DATABASE)
+        yield Company(State(found.directory), address, DemoIssuer.existing(found.directory))

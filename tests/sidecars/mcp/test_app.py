@@ -12,8 +12,8 @@ import pytest
 from sidecars.mcp.app import EXIT_USAGE, Instructions, main
 from sidecars.mcp.limits import ToolLimits
 from tests.proxy.runtime.configurations import write_files
+from tests.servers.demonstration import ROOT
 from tests.sidecars.mcp.agent import over_stdio, read_error
-from tests.sidecars.mcp.conftest import ROOT
 
 
 def test_instructions_travel_as_text() -> None:

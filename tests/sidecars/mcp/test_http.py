@@ -19,8 +19,9 @@ import yaml
 
 from proxy.demo.state import State
 from sidecars.mcp.app import Instructions
+from tests.servers.demonstration import ROOT
 from tests.sidecars.mcp.agent import over_http, read, read_error
-from tests.sidecars.mcp.conftest import ENDLESS, ROOT, Company, until_endless
+from tests.sidecars.mcp.conftest import ENDLESS, Company, until_endless
 
 PUBLIC = "http://localhost:9/mcp"
 """What clients and metadata call it; a proxy would stand there."""
