@@ -16,6 +16,11 @@ SECONDS_BOUNDS = (
 )  # fmt: skip
 """Upper bounds of the histograms' buckets: from a cached decision to a statement's longest run."""
 
+LIFETIME_BOUNDS = (
+    60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0, 604_800.0, 2_592_000.0, 7_776_000.0,
+)  # fmt: skip
+"""From a minute, with which a session hardly begins, to ninety days."""
+
 PHASES = ("parse", "decide", "source", "relay", "total")
 
 SQLSTATE_CLASSES = frozenset(
@@ -29,17 +34,18 @@ _ENDS_BY_SQLSTATE = {"57P01": "expired", "57P05": "idle", "25P03": "idle"}
 
 
 class Histogram:
-    """Durations of one kind. `counts` per bucket, the last beyond every bound."""
+    """Durations of one kind. `counts` per bucket of `bounds`, the last beyond every bound."""
 
-    __slots__ = ("counts", "seconds")
+    __slots__ = ("bounds", "counts", "seconds")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(SECONDS_BOUNDS) + 1)
+    def __init__(self, bounds: tuple[float, ...] = SECONDS_BOUNDS) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
         self.seconds = 0.0
 
     def observe(self, seconds: float) -> None:
         """One more."""
-        self.counts[bisect_left(SECONDS_BOUNDS, seconds)] += 1
+        self.counts[bisect_left(self.bounds, seconds)] += 1
         self.seconds += seconds
 
 
@@ -53,6 +59,7 @@ class Counters:
         "decisions_remembered",
         "ended",
         "latencies",
+        "lifetimes",
         "reloads",
         "rows",
         "sessions_ended",
@@ -73,9 +80,15 @@ class Counters:
         self.decisions_made = 0
         self.decisions_remembered = 0
         self.sessions_opened = 0
+        self.lifetimes = Histogram(LIFETIME_BOUNDS)
         self.sessions_ended: Counter[str] = Counter()
         self.turned_away: Counter[str] = Counter()
         self.reloads: Counter[str] = Counter()
+
+    def let_in(self, lifetime_seconds: float) -> None:
+        """A client was let in, with a credential that has so much left."""
+        self.sessions_opened += 1
+        self.lifetimes.observe(max(lifetime_seconds, 0.0))
 
     def allowed(self, source: str) -> None:
         """A statement is about to run. `source` is a name of the configuration, or empty."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from proxy.counters import SECONDS_BOUNDS, Counters, Histogram
+from proxy.counters import Counters, Histogram
 
 Labels: TypeAlias = tuple[tuple[str, str], ...]
 Samples: TypeAlias = dict[tuple[str, Labels], float]
@@ -20,11 +20,13 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One metric. Figures of all workers are added up, whatever the kind."""
+    """One metric. Figures of all workers are added up, or one of them stands for all: their
+    greatest, or their least."""
 
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
     labels: tuple[str, ...] = ()
+    over_workers: Literal["sum", "greatest", "least"] = "sum"
 
 
 FAMILIES: Mapping[str, Family] = {
@@ -54,6 +56,21 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "sallyport_clients_turned_away_total": Family(
         "counter", "Clients that were not let in, by class of SQLSTATE.", ("sqlstate_class",)
+    ),
+    "sallyport_token_lifetime_seconds": Family(
+        "histogram", "What the credentials of those who were let in had left."
+    ),
+    "sallyport_keys_age_seconds": Family(
+        "gauge", "Age of an issuer's signing keys.", ("issuer",), "greatest"
+    ),
+    "sallyport_certificate_seconds": Family(
+        "gauge", "What is left of the certificate that clients see.", (), "least"
+    ),
+    "sallyport_logins": Family(
+        "gauge", "Access tokens and service accounts that are valid.", ("kind",), "greatest"
+    ),
+    "sallyport_logins_expiring": Family(
+        "gauge", "Those of them that end within a week.", ("kind",), "greatest"
     ),
     "sallyport_source_up": Family(
         "gauge", "Workers for which the source is up and its role fit.", ("source",)
@@ -119,6 +136,8 @@ def of_counters(counters: Counters) -> Samples:
     sample(samples, name, counters.decisions_remembered, from_="memory")
     sample(samples, name, counters.decisions_made, from_="scratch")
     sample(samples, "sallyport_sessions_opened_total", counters.sessions_opened)
+    name = "sallyport_token_lifetime_seconds"
+    _histogram(samples, name, (), counters.lifetimes)
     for reason, count in counters.sessions_ended.items():
         sample(samples, "sallyport_sessions_ended_total", count, reason=reason)
     for state, count in counters.turned_away.items():
@@ -131,7 +150,7 @@ def of_counters(counters: Counters) -> Samples:
 def _histogram(samples: Samples, name: str, labels: Labels, histogram: Histogram) -> None:
     """Buckets hold everything up to their bound, so each includes the ones before."""
     total = 0
-    bounds = [*(f"{bound:g}" for bound in SECONDS_BOUNDS), "+Inf"]
+    bounds = [*(f"{bound:g}" for bound in histogram.bounds), "+Inf"]
     for bound, count in zip(bounds, histogram.counts, strict=True):
         total += count
         samples[f"{name}_bucket", (*labels, ("le", bound))] = total
@@ -140,12 +159,22 @@ def _histogram(samples: Samples, name: str, labels: Labels, histogram: Histogram
 
 
 def added(parts: Iterable[Samples]) -> Samples:
-    """The sum of several processes' figures."""
+    """The figures of several processes as one."""
     total: Samples = {}
     for part in parts:
         for key, value in part.items():
-            total[key] = total.get(key, 0) + value
+            total[key] = _joined(key[0], total[key], value) if key in total else value
     return total
+
+
+def _joined(name: str, one: float, other: float) -> float:
+    match family_of(name)[1].over_workers:
+        case "greatest":
+            return max(one, other)
+        case "least":
+            return min(one, other)
+        case _:
+            return one + other
 
 
 def only_growing(samples: Samples) -> Samples:

@@ -16,6 +16,7 @@ place that puts the SASL messages of the wire and the judges of `proxy/runtime` 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -61,12 +62,14 @@ class Invitation:
 class Judges:
     """Those who judge proofs. `admission` None: there are no access tokens; `invitation` None: no
     OAUTHBEARER. `channel_binding`: of our certificate (RFC 5929), None where it defines none.
+    `key_ages`: seconds since each issuer's keys were read.
     """
 
     authenticator: Authenticator
     admission: Admission | None = None
     invitation: Invitation | None = None
     channel_binding: bytes | None = None
+    key_ages: Callable[[], Mapping[str, float]] = dict
 
 
 @dataclass(frozen=True, slots=True)

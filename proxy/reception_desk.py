@@ -38,8 +38,10 @@ def judges(
     admission = None
     if state is not None:
         admission = Admission(state, mapping, Attempts(time.monotonic), lookup=lookup)
+    authenticator = TokenAuthenticator(issuers, mapping, lookup=lookup)
     return Judges(
-        authenticator=TokenAuthenticator(issuers, mapping, lookup=lookup),
+        authenticator=authenticator,
+        key_ages=authenticator.key_ages,
         admission=admission,
         invitation=None if oauth is None else Invitation(oauth.issuer, oauth.scope),
         channel_binding=None if tls is None else channel_binding(tls.certificate),

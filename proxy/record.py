@@ -10,6 +10,7 @@ This file must not know sockets or SQL trees. It holds no state but the log.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import structlog
@@ -82,7 +83,7 @@ class Recorder:
                 credential="" if credential is None else str(credential),
             )
         )
-        self.counters.sessions_opened += 1
+        self.counters.let_in(session.identity.expires_at - time.time())
 
     async def closed(self, session: Session, reason: str, statements: int) -> None:
         """A session ended. `reason` is a word of ours or a SQLSTATE."""

@@ -5,13 +5,15 @@ This file must not know processes or HTTP. It reads the parts and changes nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from proxy.counters import Counters
 from proxy.metrics import Samples, as_json, from_json, of_counters, sample
 from proxy.runtime.audit import AuditLog
 from proxy.runtime.span_export import SpanExporter
+from proxy.runtime.state.expiry import ExpiryCount
 from proxy.sources.base import SourceState
 from proxy.sources.files import FilesSource
 from proxy.sources.postgres import PostgresSource
@@ -51,6 +53,26 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiring:
+    """What ends by itself one day. `key_ages` in seconds by issuer; `certificate_end` of the one
+    that clients see, in unix seconds; `logins` where there is a state database."""
+
+    key_ages: Callable[[], Mapping[str, float]]
+    certificate_end: float | None = None
+    logins: ExpiryCount | None = None
+
+    def add_to(self, samples: Samples, now: float) -> None:
+        """Its figures at `now`, in unix seconds."""
+        for issuer, age in self.key_ages().items():
+            sample(samples, "sallyport_keys_age_seconds", age, issuer=issuer)
+        if self.certificate_end is not None:
+            sample(samples, "sallyport_certificate_seconds", self.certificate_end - now)
+        for kind, count in (self.logins.by_kind if self.logins else {}).items():
+            sample(samples, "sallyport_logins", count.valid, kind=kind)
+            sample(samples, "sallyport_logins_expiring", count.ending, kind=kind)
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """What is looked at. `admitted` names the sources whose role was found fit."""
 
@@ -59,6 +81,7 @@ class Parts:
     sources: Mapping[str, PostgresSource | FilesSource]
     admitted: Mapping[str, object]
     spans: SpanExporter | None = None
+    expiring: Expiring | None = None
 
 
 def report(parts: Parts, *, policy_version: str, sessions: int, shadow_classes: int) -> Report:
@@ -78,6 +101,8 @@ def report(parts: Parts, *, policy_version: str, sessions: int, shadow_classes: 
             count = getattr(spans, result)
             sample(samples, "sallyport_trace_spans_total", count, result=result)
         sample(samples, "sallyport_trace_spans_waiting", spans.waiting)
+    if parts.expiring is not None:
+        parts.expiring.add_to(samples, time.time())
     states = {}
     for name, source in parts.sources.items():
         states[name] = _state(source, name in parts.admitted)

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from cryptography import x509
+
 from proxy.faults import ConnectionFault
 
 ALPN = "postgresql"
@@ -43,6 +45,15 @@ def server_context(
     context.set_alpn_protocols([ALPN])
     context.load_cert_chain(certificate, key)
     return context
+
+
+def certificate_end(certificate: Path) -> float:
+    """When the first to end of a PEM file's certificates does, in unix seconds.
+
+    Raises OSError, ValueError for a file without any.
+    """
+    chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+    return min(one.not_valid_after_utc for one in chain).timestamp()
 
 
 class TlsLayer:

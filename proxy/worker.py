@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ from proxy.handshake import Reception
 from proxy.listener import Listener
 from proxy.lookup import ClaimLookups
 from proxy.record import Recorder
-from proxy.report import Parts, Report, report
+from proxy.report import Expiring, Parts, Report, report
 from proxy.runtime import config
 from proxy.runtime.audit import AuditFault, AuditLog
 from proxy.runtime.config import Configuration
@@ -43,6 +43,7 @@ from proxy.runtime.log import Format
 from proxy.runtime.span_export import SpanExporter
 from proxy.runtime.state import database
 from proxy.runtime.state.database import StateDatabase
+from proxy.runtime.state.expiry import ExpiryCount
 from proxy.runtime.state.journal import PolicyJournal
 from proxy.runtime.state.place import StatePlace
 from proxy.runtime.state.revocation import RevocationWatch
@@ -52,7 +53,7 @@ from proxy.sources.files import FilesSource
 from proxy.sources.postgres import PostgresSource
 from proxy.sources.postgres_options import PostgresOptions
 from proxy.sources.postgres_role import inspect_role, reasons_not_read_only
-from proxy.tls import server_context
+from proxy.tls import certificate_end, server_context
 from proxy.tracing import Tracer
 from proxy.upkeep import LoadPolicy, ReadCatalog, StartRefused, Upkeep
 
@@ -145,10 +146,11 @@ async def opened(
         if watch is not None:
             _beside(watch.run(), "revocation", stack)
         lookups = ClaimLookups(admitted, lambda: upkeep.estate().policy.claim_types, state=state)
+        judges = reception_desk.judges(
+            configuration, lambda: upkeep.estate().policy.mapping, lookups, state
+        )
         reception = Reception(
-            judges=reception_desk.judges(
-                configuration, lambda: upkeep.estate().policy.mapping, lookups, state
-            ),
+            judges=judges,
             recorder=Recorder(audit, counters, _tracer(configuration.telemetry, spans)),
             desk=desk,
             limits=assembly.session_limits(configuration),
@@ -161,7 +163,8 @@ async def opened(
         port = await listener.open(listen.host, listen.port)
         if post.predecessors:
             listener.prefer(post.predecessors)
-        parts = Parts(counters, audit, sources, admitted, spans)
+        expiring = _expiring(configuration, state, judges.key_ages, stack)
+        parts = Parts(counters, audit, sources, admitted, spans, expiring)
         yield Worker(port, upkeep, listener, shadow, parts, configuration.log.format)
 
 
@@ -185,6 +188,21 @@ async def _audit_log(audit: config.Audit, post: Post) -> AuditLog:
             if not isinstance(fault.__cause__, BlockingIOError):
                 raise
     raise refused
+
+
+def _expiring(
+    configuration: Configuration,
+    state: StateDatabase | None,
+    key_ages: Callable[[], Mapping[str, float]],
+    stack: AsyncExitStack,
+) -> Expiring:
+    logins = None
+    if state is not None:
+        logins = ExpiryCount(state)
+        _beside(logins.run(), "expiry", stack)
+    tls = configuration.listen.tls
+    end = None if tls is None else certificate_end(tls.certificate)
+    return Expiring(key_ages, end, logins)
 
 
 def _tracer(telemetry: config.Telemetry | None, spans: SpanExporter | None) -> Tracer | None:

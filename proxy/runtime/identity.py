@@ -77,6 +77,11 @@ class TokenAuthenticator:
         self._lookup = lookup
         self._clock = clock
 
+    def key_ages(self) -> dict[str, float]:
+        """Seconds since each issuer's keys were read, for those that were."""
+        ages = {one.rules.issuer: one.keys.age_seconds for one in self._issuers}
+        return {issuer: age for issuer, age in ages.items() if age is not None}
+
     async def identify(self, token: str, *, is_local: bool) -> Identity:
         """The identity that a token proves; `is_local`: its bearer connects from this machine.
 

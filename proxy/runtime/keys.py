@@ -70,6 +70,11 @@ class SigningKeys:
         self._held: _Held | None = None
         self._tried_at: float | None = None
 
+    @property
+    def age_seconds(self) -> float | None:
+        """Of the set that is in use; None before the first was read."""
+        return None if self._held is None else self._age(self._held)
+
     async def current(self) -> KeySet:
         """The key set as it should be used now. Raises KeysUnavailable."""
         held = self._held

@@ -103,3 +103,26 @@ def test_labels_must_be_the_declared_ones() -> None:
         sample(samples, "sallyport_nonsense", 1)
     with pytest.raises(KeyError):
         family_of("sallyport_rows_total_bucket")
+
+
+def test_some_figures_of_workers_are_not_added() -> None:
+    parts: list[Samples] = [{}, {}]
+    for part, age in zip(parts, (10.0, 90.0), strict=True):
+        sample(part, "sallyport_keys_age_seconds", age, issuer="a")
+        sample(part, "sallyport_certificate_seconds", age)
+        sample(part, "sallyport_sessions", age)
+    found = added(parts)
+    assert found["sallyport_keys_age_seconds", (("issuer", "a"),)] == 90
+    assert found["sallyport_certificate_seconds", ()] == 10
+    assert found["sallyport_sessions", ()] == 100
+
+
+def test_lifetimes_have_bounds_of_their_own() -> None:
+    counters = Counters()
+    for seconds in (-5.0, 3_600.0, 10**9):
+        counters.let_in(seconds)
+    text = as_text(of_counters(counters))
+    assert 'sallyport_token_lifetime_seconds_bucket{le="60"} 1\n' in text
+    assert 'sallyport_token_lifetime_seconds_bucket{le="3600"} 2\n' in text
+    assert 'sallyport_token_lifetime_seconds_bucket{le="+Inf"} 3\n' in text
+    assert "sallyport_sessions_opened_total 3\n" in text

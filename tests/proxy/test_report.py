@@ -7,8 +7,9 @@ import json
 import psycopg
 import pytest
 
-from proxy.report import Report
-from tests.live.gate import serving
+from proxy.metrics import Samples
+from proxy.report import Expiring, Report
+from tests.live.gate import ISSUER, serving
 
 
 async def test_a_worker_tells_what_it_did() -> None:
@@ -39,9 +40,20 @@ async def test_a_worker_tells_what_it_did() -> None:
     assert figure(found, "sallyport_statement_seconds_count", phase="source") == 2
     assert figure(found, "sallyport_decisions_total", **{"from": "memory"}) == 1
     assert figure(found, "sallyport_rows_total") == 2
+    assert figure(found, "sallyport_token_lifetime_seconds_count") == 1
+    assert 0 <= figure(found, "sallyport_keys_age_seconds", issuer=ISSUER) < 120
     text = repr(found.samples)
     for personal in ("alice", "orders", "secrets", "127.0.0.1"):
         assert personal not in text
+
+
+def test_what_ends_by_itself() -> None:
+    samples: Samples = {}
+    expiring = Expiring(lambda: {"https://a": 7.0}, certificate_end=1_000.0)
+    expiring.add_to(samples, 400.0)
+    assert samples["sallyport_certificate_seconds", ()] == 600
+    assert samples["sallyport_keys_age_seconds", (("issuer", "https://a"),)] == 7
+    assert not any("logins" in name for name, _ in samples)
 
 
 def test_what_is_no_report() -> None:
