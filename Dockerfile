@@ -29,7 +29,8 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends ca-certificates python3 tini \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --uid 10001 --user-group --home-dir /var/lib/sallyport --create-home sallyport \
- && chmod 700 /var/lib/sallyport
+ && install --directory --owner sallyport --group sallyport --mode 700 \
+    /var/lib/sallyport /var/lib/sallyport/audit /var/lib/sallyport/state
 COPY --from=build /opt/sallyport /opt/sallyport
 ENV PATH=/opt/sallyport/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /var/lib/sallyport

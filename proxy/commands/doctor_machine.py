@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509 import Certificate
 
 from proxy.commands.finding import Finding
-from proxy.runtime.config import Configuration
+from proxy.runtime.config import Configuration, is_loopback
 
 FREE_SEGMENTS_MIN = 4
 """Room for so many segments of the audit log: below it is a problem, for it refuses work when
@@ -40,6 +40,8 @@ def machine(configuration: Configuration, now: datetime.datetime) -> list[Findin
     return [
         *audit_room(configuration.audit.directory, configuration.audit.segment_bytes_max),
         *secrets(secret_files(configuration)),
+        *folders(configuration),
+        *exposure(configuration),
         *descriptors(configuration, resource.getrlimit(resource.RLIMIT_NOFILE)[0]),
         *certificates(configuration, now),
     ]
@@ -48,9 +50,7 @@ def machine(configuration: Configuration, now: datetime.datetime) -> list[Findin
 def audit_room(directory: Path, segment_bytes: int) -> list[Finding]:
     """Whether the audit log can be written, and for how long."""
     subject = f"audit log {directory}"
-    place = directory
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = _nearest(directory)
     if not os.access(place, os.W_OK | os.X_OK):
         return [
             Finding(
@@ -70,6 +70,46 @@ def audit_room(directory: Path, segment_bytes: int) -> list[Finding]:
     return [Finding(subject, "ok", text)]
 
 
+def folders(configuration: Configuration) -> list[Finding]:
+    """Whether the embedded servers may write where the configuration puts them."""
+    findings = []
+    wanted = {
+        "shadow.directory": configuration.shadow.directory,
+        "federation.directory": configuration.federation.directory,
+        "state.directory": None if configuration.state is None else configuration.state.directory,
+    }
+    for key, directory in wanted.items():
+        if directory is None:
+            continue
+        place = _nearest(directory)
+        if os.access(place, os.W_OK | os.X_OK):
+            free = shutil.disk_usage(place).free / 1024**3
+            findings.append(Finding(f"{key} {directory}", "ok", f"{free:.1f} GiB free"))
+        else:
+            advice = f"make it for the gate's user: install -d -m 700 -o USER {directory}"
+            text = f"{place} cannot be written by this user"
+            findings.append(Finding(f"{key} {directory}", "problem", text, advice))
+    return findings
+
+
+def exposure(configuration: Configuration) -> list[Finding]:
+    """Who may ask for the figures, which have neither encryption nor passwords."""
+    metrics = configuration.metrics
+    if metrics is None:
+        return [Finding("metrics", "warning", "nobody watches", "add a section `metrics: {}`")]
+    if is_loopback(metrics.host):
+        return [Finding("metrics", "ok", f"for this machine, port {metrics.port}")]
+    advice = "let only Prometheus and balancers reach it: a firewall, a private network"
+    return [Finding("metrics", "warning", f"for whoever reaches {metrics.host}", advice)]
+
+
+def _nearest(directory: Path) -> Path:
+    """The directory, or what there is of the way to it."""
+    while not directory.exists() and directory != directory.parent:
+        directory = directory.parent
+    return directory
+
+
 def secret_files(configuration: Configuration) -> list[Path]:
     """Files of the configuration that hold a secret."""
     found = [key.file for key in configuration.mask_keys]
@@ -80,6 +120,10 @@ def secret_files(configuration: Configuration) -> list[Path]:
     for tls in (configuration.listen.tls, configuration.mcp.tls if configuration.mcp else None):
         if tls is not None:
             found.append(tls.key)
+    if configuration.state is not None and configuration.state.password is not None:
+        found.append(configuration.state.password.file)
+    if configuration.telemetry is not None:
+        found += [one.file for one in configuration.telemetry.headers]
     return [path for path in found if path is not None]
 
 

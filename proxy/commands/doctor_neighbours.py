@@ -12,6 +12,7 @@ import asyncpg
 
 from proxy import assembly
 from proxy.commands.doctor_state import state_database
+from proxy.commands.doctor_telemetry import collector
 from proxy.commands.finding import Finding
 from proxy.commands.live import unreadable
 from proxy.faults import Fault
@@ -43,6 +44,7 @@ async def neighbours(
     for files in configuration.folders:
         findings += await _folder(files)
     findings += await state_database(configuration.state)
+    findings += await collector(configuration.telemetry)
     return findings
 
 

@@ -49,8 +49,12 @@ class Collector:
     tls: ssl.SSLContext | None = None
 
 
-class _Refused(Exception):
-    """The collector will never take it."""
+class SpanRefused(Exception):
+    """The collector will never take it; the message says why, in words of ours."""
+
+
+class CollectorAway(Exception):
+    """It cannot be reached, or does not answer in time; the message names the kind of failure."""
 
 
 class SpanExporter:
@@ -108,6 +112,16 @@ class SpanExporter:
             self.dropped += len(self._queue)
             self._queue.clear()
 
+    async def probe(self) -> None:
+        """Send nothing, to see whether that would be taken. Raises SpanRefused, CollectorAway,
+        CredentialError."""
+        try:
+            async with self._session() as session:
+                await self._posted(session, encoded((), self._collector.resource))
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            # Their texts may hold the URL.
+            raise CollectorAway(type(error).__name__) from error
+
     async def _send_until_taken(self, session: aiohttp.ClientSession) -> None:
         delay = RETRY_SECONDS_FIRST
         while True:
@@ -131,7 +145,7 @@ class SpanExporter:
         batch = [self._queue[index] for index in range(min(len(self._queue), BATCH_SPANS_MAX))]
         try:
             missing = await self._posted(session, encoded(batch, self._collector.resource))
-        except _Refused as refusal:
+        except SpanRefused as refusal:
             _logger.warning("the collector refuses spans", reason=str(refusal))
             missing = len(batch)
         for _ in batch:
@@ -140,7 +154,7 @@ class SpanExporter:
         self.sent += len(batch) - missing
 
     async def _posted(self, session: aiohttp.ClientSession, body: bytes) -> int:
-        """How many it did not take. Raises _Refused, aiohttp.ClientError, TimeoutError, OSError,
+        """How many it did not take. Raises SpanRefused, aiohttp.ClientError, TimeoutError, OSError,
         CredentialError."""
         headers = {"Content-Type": CONTENT_TYPE}
         for name, place in self._collector.headers.items():
@@ -155,7 +169,7 @@ class SpanExporter:
             if answer.status in RETRYABLE:
                 answer.raise_for_status()
             if answer.status != 200:
-                raise _Refused(f"HTTP status {answer.status}")
+                raise SpanRefused(f"HTTP status {answer.status}")
             told = await answer.content.read(ANSWER_BYTES_MAX)
         try:
             return rejected(told)

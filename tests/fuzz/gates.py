@@ -218,7 +218,9 @@ def _write(
             for name in dict.fromkeys(PLACES[source_count].values())
         ],
         "audit": {"directory": "audit", "mode": "fast"},
-        "limits": {"statement_ms_max": STATEMENT_MS_MAX},  # what several sources send is merged here
+        "limits": {
+            "statement_ms_max": STATEMENT_MS_MAX
+        },  # what several sources send is merged here
     }
     path = folder / "sallyport.yaml"
     path.write_text(yaml.safe_dump(content))

@@ -17,6 +17,8 @@ from proxy.commands.doctor_machine import (
     audit_room,
     certificates,
     descriptors,
+    exposure,
+    folders,
     machine,
     secret_files,
     secrets,
@@ -143,6 +145,35 @@ mask_keys: [{name: one, file: mask}]
 """
     files = secret_files(configured(tmp_path, text))
     assert {path.name for path in files} == {"server.key", "mask"}
+
+
+def test_secrets_of_state_and_telemetry(tmp_path: Path) -> None:
+    text = """
+state: {dsn: "postgresql://a@db.example/state?sslmode=verify-full", password: {file: state}}
+telemetry: {url: "https://collector.example/v1/traces", headers: [{name: X-Key, file: key}]}
+"""
+    files = secret_files(configured(tmp_path, text))
+    assert {"state", "key"} <= {path.name for path in files}
+
+
+def test_folders_of_embedded_servers(tmp_path: Path) -> None:
+    text = f"""
+state: {{directory: {tmp_path}/new/state}}
+federation: {{directory: /dev/null/merge}}
+"""
+    state, merge = sorted(folders(configured(tmp_path, text)), key=lambda one: one.level)
+    assert (state.level, "state.directory" in state.subject) == ("ok", True)
+    assert (merge.level, "install -d" in merge.advice) == ("problem", True)
+    assert folders(configured(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [("", "warning"), ("metrics: {}", "ok"), ("metrics: {host: 0.0.0.0}", "warning")],
+)
+def test_who_may_ask_for_figures(tmp_path: Path, text: str, level: str) -> None:
+    [found] = exposure(configured(tmp_path, text + "\n"))
+    assert found.level == level
 
 
 def test_open_files(tmp_path: Path) -> None:

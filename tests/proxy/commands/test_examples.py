@@ -63,7 +63,11 @@ def test_the_configuration_lacks_nothing_but_its_files() -> None:
         loads(text.encode(), Path("/nowhere/sallyport.yaml"))
 
     assert {one.message.split(":")[0] for one in caught.value.problems} == {"there is no such file"}
-    found = yaml.safe_load(text)
+    optional = text.replace("# telemetry:", "telemetry:")
+    with pytest.raises(ConfigurationError) as again:
+        loads(optional.encode(), Path("/nowhere/sallyport.yaml"))
+    assert len(again.value.problems) == len(caught.value.problems)
+    found = yaml.safe_load(optional)
     assert set(found) <= set(Configuration.__dataclass_fields__)
 
 
@@ -76,7 +80,8 @@ def test_the_container_may_do_little() -> None:
     assert gate["user"].split(":")[0] != "0"
     assert all("9432" not in port or port.startswith("127.0.0.1:") for port in gate["ports"])
     mounted = {volume.split(":")[1] for volume in gate["volumes"]}
-    assert yaml.safe_load(text_of("sallyport.yaml"))["audit"]["directory"] in mounted
+    configured = yaml.safe_load(text_of("sallyport.yaml"))
+    assert {configured["audit"]["directory"], configured["state"]["directory"]} <= mounted
 
 
 def test_the_unit_may_do_little() -> None:
@@ -86,6 +91,9 @@ def test_the_unit_may_do_little() -> None:
     service = unit["Service"]
 
     assert service["User"] == "sallyport"
+    configured = yaml.safe_load(text_of("sallyport.yaml"))
+    kept = {f"/var/lib/{name}" for name in service["StateDirectory"].split()}
+    assert {configured["audit"]["directory"], configured["state"]["directory"]} <= kept
     assert service["CapabilityBoundingSet"] == ""
     for name in ("NoNewPrivileges", "PrivateTmp", "PrivateDevices", "ProtectHome"):
         assert service[name] == "yes"
