@@ -26,7 +26,7 @@ from proxy.catalog.virtual import ClassCatalog
 from proxy.counters import Counters
 from proxy.decision import Decided, Runnable, Shadow, Standing, Target
 from proxy.estate import CurrentEstate, Estate, told_to_the_operator
-from proxy.faults import DeniedFault, Fault, InternalFault, SourceFault, UnsupportedFault
+from proxy.faults import Fault, InternalFault, SourceFault, UnsupportedFault
 from proxy.policy_answers import decision_of, literals_of
 from proxy.recode import Recoder, recoder
 from proxy.record import accesses
@@ -37,6 +37,7 @@ from proxy.sql import pipeline
 from proxy.sql.classify import Classified, Route, classify
 from proxy.sql.identity import SessionFacts
 from proxy.sql.parse import Kind, Statement
+from proxy.sql.plan import copy_text
 from proxy.sql.split import MERGE
 from proxy.sql.template import lift, with_text
 from proxy.wire.backend import FieldDescription
@@ -47,14 +48,12 @@ CACHED_MAX = 2_000
 
 DATA_EXCEPTION = "22"  # a class of SQLSTATEs (PostgreSQL documentation, appendix A)
 
-CACHED_TEXT_CHARACTERS_MAX = 16_384
-"""Longer texts are generated and rarely repeat."""
+CACHED_TEXT_CHARACTERS_MAX = 16_384  # longer texts are generated and rarely repeat
 
 CHANGES_MAX = 5
 """Changes of policy or schema, one while each attempt to decide a statement was under way."""
 
-UNKNOWN_NAMES = frozenset({"42883", "42704"})
-"""Undefined function, undefined object."""
+UNKNOWN_NAMES = frozenset({"42883", "42704"})  # undefined function, undefined object
 
 MISUNDERSTOOD = frozenset({"42601", "42703", "42803", "42804", "42846", "42883", "42704", "42702"})
 """What a source says of guarded SQL that it reads otherwise than the shadow read the client's."""
@@ -242,10 +241,8 @@ class PolicyDecider:
             classified = classify(statement)
         if classified.route is Route.CATALOG:
             return await self._decide_catalog(estate, catalog, facts, classified, parameter_oids)
-        text = statement.text
-        if statement.kind is Kind.COPY_TO:
-            text = pipeline.text_of(classified.query)
         shadow = await self._shadow.class_for(catalog)
+        text = pipeline.text_to_describe(classified)
         described = await shadow.describe(text, parameter_oids, facts.schemas)
         now = self._clock()
         rewrite = partial(
@@ -303,9 +300,8 @@ class PolicyDecider:
         classified: Classified,
         parameter_oids: tuple[int, ...],
     ) -> _Decided:
-        if classified.copy is not None:
-            raise DeniedFault("permission denied: COPY of the catalog is not allowed")
         sql = pipeline.catalog_sql(classified, facts)
+        runs = sql if classified.copy is None else copy_text(sql, classified.copy)
         shadow = await self._shadow.class_for(catalog)
         described = await shadow.describe(sql, parameter_oids, facts.schemas)
         return _Decided(
@@ -315,7 +311,7 @@ class PolicyDecider:
             parameter_oids=described.parameter_oids,
             fields=described.fields,
             revision=estate.revision,
-            guarded_sql=sql,
+            guarded_sql=runs,
             accesses=(),
             catalog_key=catalog.key,
             search_path=facts.schemas,
@@ -453,6 +449,7 @@ class PolicyDecider:
                 parameter_oids=decided.parameter_oids,
                 search_path=decided.search_path,
                 principal=session.identity.subject,
+                is_copy=decided.classified.copy is not None,
             )
         return list(answer.batches)
 

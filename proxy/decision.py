@@ -129,6 +129,7 @@ class ShadowOfClass(Protocol):
         parameter_oids: Sequence[int] = (),
         search_path: Sequence[str] = ("public",),
         principal: str = "",
+        is_copy: bool = False,
     ) -> ShadowRows:
         """Rows of a catalog statement. Raises Fault, LimitFault."""
         ...

@@ -216,10 +216,12 @@ async def run_catalog(
         batches = await decider.answer_catalog(
             workspace.session, decided, portal.arguments, portal.formats
         )
-        if not row_max and not portal.is_cursor:
+        is_copy = portal.prepared.statement.kind is Kind.COPY_TO
+        if is_copy or not (row_max or portal.is_cursor):
             for batch in batches:
                 yield batch.data
-            _note_end(portal, sum(batch.count for batch in batches), is_cut=False, verb="SELECT")
+            rows = sum(batch.count for batch in batches)
+            _note_end(portal, rows, is_cut=False, verb="COPY" if is_copy else "SELECT")
             return
         frames = [frame for batch in batches for frame in split_frames(batch.data)]
     taken = frames[:row_max] if row_max else frames

@@ -324,4 +324,9 @@ $activity$;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 REVOKE USAGE ON LANGUAGE plpgsql, sql FROM PUBLIC;
 
+-- The wheel's Postgres is built without libxml, and reading a literal of type xml is an error there.
+-- Here XML is typed, never read: whatever the text, it is a value of that type.
+UPDATE pg_catalog.pg_type SET typinput = 'pg_catalog.textin'::regproc
+    WHERE oid = 'pg_catalog.xml'::regtype;
+
 RESET allow_system_table_mods;

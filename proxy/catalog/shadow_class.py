@@ -13,7 +13,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,14 +24,24 @@ from proxy.catalog.virtual import ClassCatalog
 from proxy.faults import Fault, LimitFault, SourceFault
 from proxy.wire.backend import (
     CommandComplete,
+    CopyDone,
+    CopyOutResponse,
     ErrorResponse,
     FieldDescription,
     NoData,
     ParameterDescription,
     RowDescription,
 )
-from proxy.wire.batch import RowBatch
-from proxy.wire.frontend import Bind, Describe, Execute, Parse, Query, Sync
+from proxy.wire.batch import CopyBatch, RowBatch
+from proxy.wire.frontend import (
+    Bind,
+    Describe,
+    Execute,
+    FrontendMessage,
+    Parse,
+    Query,
+    Sync,
+)
 
 DESCRIBING_MAX: Final = 2  # of one class at once: a statement takes 0.14 ms to describe
 # Catalog statements of one class at once: 1 ms each as a rule, some seconds for one that is made to
@@ -158,28 +168,29 @@ class ShadowClass:
         parameter_oids: Sequence[int] = (),
         search_path: Sequence[str] = ("public",),
         principal: str = "",
+        is_copy: bool = False,
     ) -> ShadowRows:
         """Answer a catalog statement that was reviewed, redirected and printed.
 
-        `principal` is the name under which whoever asks finds its own role. Raises Fault with
+        `principal` is the name under which whoever asks finds its own role. `is_copy`: it is a
+        COPY TO STDOUT, whose answer is told in frames as a client gets them. Raises Fault with
         Postgres' own error; LimitFault beyond RESULT_BYTES_MAX.
         """
         begin = (
             f"BEGIN READ ONLY; SET LOCAL search_path TO {_path(search_path)};"
             f" SET LOCAL {PRINCIPAL_SETTING} TO {quote_literal(principal)}"
         )
-        request = b"".join(
-            message.encode()
-            for message in (
-                Query(begin),
+        asking: tuple[FrontendMessage, ...] = (Query(sql),)
+        if not is_copy:
+            asking = (
                 Parse("", sql, tuple(parameter_oids)),
                 Bind("", "", tuple(formats), tuple(parameters), tuple(result_formats)),
                 Describe(b"P", ""),
                 Execute(),
                 Sync(),
-                Query("ROLLBACK"),
             )
-        )
+        messages = (Query(begin), *asking, Query("ROLLBACK"))
+        request = b"".join(message.encode() for message in messages)
         description: RowDescription | None = None
         batches: list[RowBatch] = []
         tags: list[str] = []
@@ -188,9 +199,16 @@ class ShadowClass:
                 description = answer
             elif isinstance(answer, RowBatch):
                 batches.append(answer)
+            elif isinstance(answer, CopyOutResponse | CopyDone):
+                batches.append(RowBatch(0, answer.encode()))
+            elif isinstance(answer, CopyBatch):
+                batches.append(RowBatch(0, answer.data))
             elif isinstance(answer, CommandComplete):
                 tags.append(answer.tag)
-        return ShadowRows(description, tuple(batches), tags[-2])  # BEGIN, SET, SET, ours, ROLLBACK
+        tag = tags[-2]  # BEGIN, SET, SET, ours, ROLLBACK
+        if is_copy:  # a header line is a frame, too: the tag knows how many rows there are
+            batches[-1] = replace(batches[-1], count=int(tag.removeprefix("COPY ")))
+        return ShadowRows(description, tuple(batches), tag)
 
     # OIDs
 
@@ -261,7 +279,7 @@ class ShadowClass:
                     if isinstance(answer, ErrorResponse):
                         fault = fault or fault_of(answer)
                         fault.is_at_bind = not any(isinstance(one, _DESCRIBED) for one in answers)
-                    elif isinstance(answer, RowBatch):
+                    elif isinstance(answer, RowBatch | CopyBatch):
                         size += len(answer.data)
                     if size > RESULT_BYTES_MAX:
                         raise LimitFault(f"the catalog's answer exceeds {RESULT_BYTES_MAX} bytes")

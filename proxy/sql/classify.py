@@ -28,6 +28,7 @@ from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.classification import Kind as NameKind
 from proxy.sql.copy_to import CopyOptions, copy_query
 from proxy.sql.parse import Kind, Statement
+from proxy.sql.xml import uses_xml
 
 
 class Route(Enum):
@@ -63,7 +64,8 @@ _PLAIN = frozenset(
     JsonObjectConstructor JsonArrayConstructor JsonArrayQueryConstructor JsonObjectAgg JsonArrayAgg
     JsonAggConstructor JsonOutput JsonReturning JsonFormat JsonKeyValue JsonValueExpr
     JsonIsPredicate JsonFuncExpr JsonBehavior JsonArgument JsonParseExpr JsonScalarExpr
-    JsonSerializeExpr""".split()
+    JsonSerializeExpr JsonTable JsonTableColumn JsonTablePathSpec XmlExpr XmlSerialize
+    RangeTableFunc RangeTableFuncCol""".split()
 )
 
 
@@ -207,10 +209,6 @@ def _sample(message: tree.Node, facts: _Facts) -> None:
     raise UnsupportedFault("TABLESAMPLE is not supported: a sample tells of hidden rows")
 
 
-def _xml(message: tree.Node, facts: _Facts) -> None:
-    raise UnsupportedFault("XML functions are not supported", position=facts.position(message))
-
-
 def _column(message: tree.Node, facts: _Facts) -> None:
     last = message.fields[-1]
     if last.HasField("string") and len(message.fields) == 1:
@@ -326,9 +324,6 @@ _RULES: dict[str, Callable[[tree.Node, _Facts], None]] = {
     "CommonTableExpr": _with_query,
     "RangeVar": _relation,
     "RangeTableSample": _sample,
-    "XmlExpr": _xml,
-    "XmlSerialize": _xml,
-    "RangeTableFunc": _xml,
     "ColumnRef": _column,
     "FuncCall": _function,
     "A_Indirection": _indirection,
@@ -358,6 +353,8 @@ def _route(query: tree.Node, facts: _Facts) -> Route:
             detail=f"Of the catalog: {', '.join(asked)}. Data: {', '.join(read)}.",
             hint="Query the catalog and the data in two statements.",
         )
+    if uses_xml(query):
+        raise UnsupportedFault("XML is not supported in a statement about the catalog")
     return Route.CATALOG
 
 

@@ -22,6 +22,7 @@ from proxy.sql.infer import TEXTS, UNKNOWN_OID
 from proxy.sql.safety import Safety
 from proxy.sql.scope import Bound
 from proxy.sql.split import Wanted
+from proxy.sql.xml import uses_xml
 
 _CODE_POINT_COLLATIONS: Final = frozenset({"C", "POSIX"})
 _ORDERED: Final = frozenset({"<", "<=", ">", ">="})
@@ -56,6 +57,7 @@ def demand_exact(
 ) -> None:
     """Raise UnsupportedFault (0A000) where the merge engine might answer otherwise than the sources
     would. `others`: sources of values that come from elsewhere than the parts `wanted`."""
+    _demand_no_xml(bound)
     sources = set(others)
     for part in wanted:
         source = part.relation.relation.source
@@ -66,6 +68,11 @@ def demand_exact(
     rules = [catalog.text_rules[source] for source in sources if source in catalog.text_rules]
     if common_rules(rules) is None and len(rules) > 1:
         _demand_insensitive(bound, safety)
+
+
+def _demand_no_xml(bound: Bound) -> None:
+    if uses_xml(bound.node):
+        raise UnsupportedFault("XML is not supported in a statement over several sources")
 
 
 def _demand_plain(column: Column, types: Mapping[int, TypeDefinition]) -> None:

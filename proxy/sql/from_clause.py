@@ -8,7 +8,7 @@ The rules are those of `transformFromClauseItem` and `transformJoinUsingClause`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,8 @@ def _element(binder: Binder, node: tree.Node, context: Context) -> Part:
             return _subselect(binder, node, context)
         case "range_function":
             return _function(binder, node, context)
+        case "json_table" | "range_table_func":
+            return _table_of(binder, node, context)
         case "join_expr":
             return _join(binder, node, context)
         case other:
@@ -174,6 +176,49 @@ def _function(binder: Binder, node: tree.Node, context: Context) -> Part:
     outputs = renamed(made, alias.colnames if alias else ())
     item = Item(ItemKind.FUNCTION, node, name, outputs, context.select, is_uncertain=is_uncertain)
     return _leaf(item, None, binder=binder)
+
+
+_TABLE_NAMES = {"json_table": "json_table", "range_table_func": "xmltable"}
+
+
+def _table_of(binder: Binder, node: tree.Node, context: Context) -> Part:
+    """JSON_TABLE or XMLTABLE: a function whose columns stand in the statement.
+
+    It sees the items to its left, LATERAL or not. Columns of NESTED paths come after the others
+    of their level (`transformJsonTableColumns` in `src/backend/parser/parse_jsontable.c`).
+    """
+    field = tree.kind(node)
+    element = tree.inner(node)
+    binder.expressions([node], context.lateral(), context.ctes)
+    if field == "json_table":
+        columns = list(_json_columns(binder, element.columns))
+    else:
+        columns = [
+            (column.colname, _column_type(binder, column.type_name))
+            for column in (one.range_table_func_col for one in element.columns)
+        ]
+    alias = element.alias if element.HasField("alias") else None
+    made = [Output(column, oid) for column, oid in columns]
+    outputs = renamed(made, alias.colnames if alias else ())
+    name = alias.aliasname if alias else _TABLE_NAMES[field]
+    return _leaf(Item(ItemKind.FUNCTION, node, name, outputs, context.select), None, binder=binder)
+
+
+def _json_columns(binder: Binder, nodes: Iterable[tree.Node]) -> Iterator[Field]:
+    columns = [node.json_table_column for node in nodes]
+    for column in columns:
+        if column.coltype != pb.JTC_NESTED:
+            yield column.name, _column_type(binder, column.type_name)
+    for column in columns:
+        yield from _json_columns(binder, column.columns)
+
+
+def _column_type(binder: Binder, type_name: tree.Node) -> int:
+    """Its OID at the source, 0 for one that is not known here (arrays, FOR ORDINALITY)."""
+    names = tree.names(type_name.names)
+    if not names or type_name.array_bounds:
+        return 0
+    return binder.shapes.named(names[0] if len(names) > 1 else "pg_catalog", names[-1])
 
 
 # Joins

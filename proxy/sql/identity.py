@@ -19,6 +19,7 @@ from proxy.faults import Fault, UnsupportedFault
 from proxy.sql import label, tree
 from proxy.sql.allow import CLASSIFICATION
 from proxy.sql.classification import Kind
+from proxy.sql.xml import name_arguments, part_from_keywords
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +125,15 @@ def settle(
             continue
         if name == "FuncCall":
             _qualify_function(message, is_catalog=is_catalog)
+            _make_printable(message)
         elif name == "TypeName" and not is_catalog:
             if _is_row_type(tree.names(message.names), facts, relations, type_schemas):
                 raise UnsupportedFault("the row type of a table is not supported in a cast")
             _qualify_type(message, type_schemas)
         elif name == "RangeFunction":
             _keep_alias(message)
+        elif name == "XmlExpr":
+            name_arguments(message)
         elif name in _MISPRINTED:
             _make_printable(message)
         elif name == "ResTarget" and not message.name and _is_replaced(message.val):
@@ -170,7 +174,9 @@ def _replace_boolean(node: tree.Node) -> bool:
     return True
 
 
-_MISPRINTED = frozenset({"A_Expr", "NullTest", "BooleanTest"})
+_MISPRINTED = frozenset(
+    {"A_Expr", "NullTest", "BooleanTest", "RangeTableFunc", "JsonTable", "FuncCall"}
+)
 
 
 def make_printable(node: tree.Node) -> None:
@@ -181,10 +187,16 @@ def make_printable(node: tree.Node) -> None:
 
 
 def _make_printable(message: tree.Node) -> None:
-    if message.DESCRIPTOR.name != "A_Expr":
-        _part_chained_tests(message)
-    elif message.kind in _BETWEEN:
-        _part_collated_bounds(message)
+    match message.DESCRIPTOR.name:
+        case "A_Expr":
+            if message.kind in _BETWEEN:
+                _part_collated_bounds(message)
+        case "RangeTableFunc" | "FuncCall":
+            part_from_keywords(message)
+        case "JsonTable":
+            message.lateral = False  # it is lateral without the word, which is not printed
+        case _:
+            _part_chained_tests(message)
 
 
 _BETWEEN = (

@@ -42,6 +42,15 @@ _FIXED = {
     "json_array_query_constructor": "json_array",
     "json_object_agg": "json_objectagg",
     "json_array_agg": "json_arrayagg",
+    "xml_serialize": "xmlserialize",
+}
+_XML = {
+    pb.IS_XMLCONCAT: "xmlconcat",
+    pb.IS_XMLELEMENT: "xmlelement",
+    pb.IS_XMLFOREST: "xmlforest",
+    pb.IS_XMLPARSE: "xmlparse",
+    pb.IS_XMLPI: "xmlpi",
+    pb.IS_XMLROOT: "xmlroot",
 }
 _JSON_FUNCTIONS = {
     pb.JSON_EXISTS_OP: "json_exists",
@@ -92,6 +101,8 @@ def _figure(node: tree.Node) -> tuple[int, str]:
             return 2, "greatest" if message.op == pb.IS_GREATEST else "least"
         case "sqlvalue_function":
             return 2, _SQL_VALUE_FUNCTIONS.get(message.op, "")
+        case "xml_expr":
+            return (2, _XML[message.op]) if message.op in _XML else (0, "")
         case "json_func_expr":
             return 2, _JSON_FUNCTIONS.get(message.op, "")
         case _:

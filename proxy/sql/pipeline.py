@@ -42,6 +42,7 @@ from proxy.sql.split import (
 from proxy.sql.subtree import Stage, take_stages
 from proxy.sql.verify import Verified, verify
 from proxy.sql.whole import whole_statement
+from proxy.sql.xml import needs_stand_ins, with_stand_ins
 from proxy.wire.type_oids import FIRST_OWN_OID
 
 # Each is a guard to build, print and verify, a millisecond or more.
@@ -372,10 +373,13 @@ def _check_parameters(oids: Sequence[int]) -> None:
             )
 
 
-def text_of(query: tree.Node) -> str:
-    """The text of a client's query, for the shadow to describe where the client's own text holds
-    more (COPY)."""
-    node = tree.copy(query)
+def text_to_describe(classified: Classified) -> str:
+    """What the shadow is asked to describe: the client's own text, unless that holds more than the
+    query (COPY), or XML that the shadow can only type in another form."""
+    has_stand_ins = needs_stand_ins(classified.query)
+    if classified.copy is None and not has_stand_ins:
+        return classified.statement.text
+    node = with_stand_ins(classified.query) if has_stand_ins else tree.copy(classified.query)
     make_printable(node)
     return tree.print_tree(node)
 
@@ -425,6 +429,8 @@ def with_suggestion(
     fault: Fault, statement: Statement, catalog: ClassCatalog, search_path: Sequence[str]
 ) -> Fault:
     """Add what an unknown relation name may have meant, among those that this class sees (I7)."""
+    if statement.node is not None and needs_stand_ins(statement.node):
+        fault.position = None  # it points into the text that was described
     if fault.sqlstate != "42P01" or fault.hint or statement.node is None:
         return fault
     for base in base_relations(statement.node):

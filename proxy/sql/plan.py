@@ -147,13 +147,7 @@ def copy_fragment(verified: Verified, source: str, copy: CopyOptions) -> Fragmen
     rewritten = verified.rewritten
     if rewritten.parameter_count or (rewritten.claim_slots and rewritten.claim_literals is None):
         raise InternalFault("COPY was guarded with parameters")
-    # Of the text that was verified, not of the tree that was printed.
-    verified_query = tree.parse_tree(rewritten.sql).stmts[0].stmt
-    statement = pb.CopyStmt(query=verified_query, options=list(copy.options))
-    text = tree.print_tree(statement)
-    again = tree.parse_tree(text).stmts
-    if len(again) != 1 or not tree.same_tree(tree.inner(again[0].stmt), statement):
-        raise InternalFault("the printed COPY reads back as another statement")
+    text = copy_text(rewritten.sql, copy)
     row_limit, byte_limit = _limits(verified)
     return Fragment(
         source=source,
@@ -162,6 +156,18 @@ def copy_fragment(verified: Verified, source: str, copy: CopyOptions) -> Fragmen
         row_limit=row_limit,
         byte_limit=byte_limit,
     )
+
+
+def copy_text(query: str, copy: CopyOptions) -> str:
+    """`COPY (query) TO STDOUT`. Raises InternalFault if it reads back as anything else."""
+    # Of the text that was verified, not of the tree that was printed.
+    verified_query = tree.parse_tree(query).stmts[0].stmt
+    statement = pb.CopyStmt(query=verified_query, options=list(copy.options))
+    text = tree.print_tree(statement)
+    again = tree.parse_tree(text).stmts
+    if len(again) != 1 or not tree.same_tree(tree.inner(again[0].stmt), statement):
+        raise InternalFault("the printed COPY reads back as another statement")
+    return text
 
 
 def lookup_fragment(

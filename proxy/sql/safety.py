@@ -483,7 +483,7 @@ def _literal(node: tree.Node) -> str | None:
 
 
 def _is_total_range_function(message: tree.Node) -> bool:
-    """`generate_series(1, 10)` and `unnest($1)`: the functions in FROM that cannot raise."""
+    """`generate_series(1, 10)` and `unnest($1)`: nothing else in FROM that computes is quiet."""
     if len(message.functions) != 1:
         return False
     call = message.functions[0].list.items[0]

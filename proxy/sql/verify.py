@@ -36,8 +36,8 @@ BUILT_IN_SCHEMA = "pg_catalog"
 
 # No query that only reads has a use for these, whatever else the grammar may bring.
 _FORBIDDEN = frozenset(
-    """IntoClause LockingClause RangeTableSample RangeTableFunc XmlExpr XmlSerialize CurrentOfExpr
-    SetToDefault MultiAssignRef OnConflictClause MergeWhenClause InferClause""".split()
+    """IntoClause LockingClause RangeTableSample CurrentOfExpr SetToDefault MultiAssignRef
+    OnConflictClause MergeWhenClause InferClause""".split()
 )
 _NAMING_KINDS = frozenset(
     {pb.AEXPR_OP, pb.AEXPR_OP_ANY, pb.AEXPR_OP_ALL}

@@ -23,7 +23,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from policies.load import load as load_policy
-from proxy.catalog.shadow import shadow_cluster
+from proxy.catalog.shadow import major_for, shadow_cluster
 from proxy.runtime.config import load as load_configuration
 from proxy.worker import Post, opened
 from tests.servers.postgres import Server
@@ -106,7 +106,8 @@ async def serving(
             configuration = load_configuration(
                 _configuration(directory, server, listen or {}, extensions)
             )
-            async with shadow_cluster(directory / "shadow") as shadow:
+            major = major_for([server.major])
+            async with shadow_cluster(directory / "shadow", major) as shadow:
                 post = Post(0, shadow, directory / "post")
                 async with opened(configuration, post, load_policy) as worker:
                     direct = Access(server.port, ROLE, ROLE_PASSWORD)

@@ -24,7 +24,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from policies.load import load as load_policy
-from proxy.catalog.shadow import shadow_cluster
+from proxy.catalog.shadow import major_for, shadow_cluster
 from proxy.federation.engine import merge_cluster
 from proxy.runtime.config import load as load_configuration
 from proxy.worker import Post, opened
@@ -156,15 +156,16 @@ async def twin_gates(
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sallyport-twin-")))
         stack.enter_context(_role(server, world, random.Random(seed)))
         ports, names = [], []
+        major = major_for([server.major])
         for name, dsn in (("left", world.left), ("right", world.right)):
             folder = directory / name
             (folder / "post").mkdir(parents=True, mode=0o700)
             names.append(urlsplit(dsn).path[1:])
             path = _write(folder, server, names[-1], key, source_count)
-            shadow = await stack.enter_async_context(shadow_cluster(folder / "shadow"))
+            shadow = await stack.enter_async_context(shadow_cluster(folder / "shadow", major))
             merge = None
             if source_count > 1:
-                cluster = merge_cluster(folder / "merge", MERGE_SPILL_BYTES_MAX)
+                cluster = merge_cluster(folder / "merge", MERGE_SPILL_BYTES_MAX, major=major)
                 merge = await stack.enter_async_context(cluster)
             post = Post(0, shadow, folder / "post", merge=merge)
             worker = await stack.enter_async_context(

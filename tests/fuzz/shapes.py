@@ -82,6 +82,15 @@ SHAPES = (
     "SELECT q.key FROM (SELECT (jsonb_each_text(a.doc)).*, {int} AS n FROM orders a) q WHERE q.value::int > 3 OR q.n = 7",
     "SELECT (q.r).*, (q.r).sku FROM (SELECT b AS r FROM items b WHERE {bool:b}) q WHERE (q.r).line > 1",
     "SELECT x.* FROM orders a, unnest(a.tags) x WHERE {bool} AND x::int > 1",
+    # Notes that hidden rows share begin with S-, which is no text of an element here.
+    "SELECT a.id FROM orders a WHERE ('<a>' || replace(a.note, 'S-', '<') || '</a>')::xml IS DOCUMENT AND {bool}",
+    "SELECT xmlelement(name k, xmlattributes(a.note, {int} AS n), {text}), xmlforest(a.qty, {text} AS t) FROM orders a WHERE {bool}",
+    "SELECT a.id FROM orders a WHERE xmlparse(document '<a>' || replace(a.note, 'S-', '&') || '</a>')::text > {text}",
+    "SELECT a.id, xmlserialize(content xmlforest(a.note, a.qty) AS text) AS t FROM orders a WHERE a.note::int > 3 ORDER BY 2",
+    "SELECT (xpath('/a/text()', ('<a>' || replace(a.note, 'S-', '<') || '</a>')::xml))[1]::text FROM orders a WHERE {bool} GROUP BY 1",
+    "SELECT xmlagg(xmlelement(name n, {text}) ORDER BY a.note::int, a.id) FROM orders a WHERE {bool}",
+    "SELECT a.id, x.v FROM orders a, XMLTABLE('/a' PASSING (('<a b=\"' || replace(a.note, 'S-', '<') || '\"/>')::xml) COLUMNS o FOR ORDINALITY, v int PATH '@b' DEFAULT 1 NOT NULL) x WHERE {bool} AND x.v > 3",
+    "SELECT count(*) FROM orders a WHERE xmlexists('/a' PASSING xmlparse(content '<a>' || replace({text}, 'S-', '<') || '</a>')) OR {bool}",
 )  # fmt: skip
 # SQL/JSON constructors, from PostgreSQL 16 on.
 JSON_SHAPES = (
@@ -94,7 +103,7 @@ JSON_SHAPES = (
     "SELECT JSON_OBJECTAGG(a.id: {text}) FROM orders a WHERE a.id = 3",
     "SELECT a.id FROM orders a WHERE {text} IS JSON OBJECT",
 )  # fmt: skip
-# From PostgreSQL 17 on; the gate's own shadow is older and refuses them there.
+# From PostgreSQL 17 on, where the gate's shadow is an 18.
 JSON_SHAPES_17 = (
     "SELECT JSON_VALUE(a.doc, '$.a' RETURNING int NULL ON EMPTY ERROR ON ERROR) FROM orders a WHERE {bool}",
     "SELECT a.id FROM orders a WHERE JSON_VALUE(a.doc, '$.a' RETURNING int ERROR ON ERROR) = {int}",
@@ -103,6 +112,12 @@ JSON_SHAPES_17 = (
     "SELECT a.id FROM orders a WHERE JSON_QUERY(a.doc, '$.b' PASSING {int} AS x ERROR ON ERROR) IS NULL",
     "SELECT JSON_SCALAR({text}), JSON_SERIALIZE(a.doc), JSON({text}) FROM orders a WHERE a.id = 3",
     "SELECT a.id FROM orders a WHERE JSON({text}) IS NOT NULL",
+    # What many hidden rows hold under a is no number.
+    "SELECT a.id, j.* FROM orders a, JSON_TABLE(a.doc, '$' COLUMNS (o FOR ORDINALITY, v int PATH '$.a' ERROR ON ERROR)) j WHERE {bool} AND j.v > 3",
+    "SELECT j.v FROM orders a, JSON_TABLE(a.doc, 'strict $.b' PASSING {int} AS x COLUMNS (v int PATH '$' DEFAULT 1 + 1 ON ERROR, e bool EXISTS PATH '$.c') ERROR ON ERROR) AS j WHERE {bool} ORDER BY a.note::int",
+    "SELECT count(*) FROM orders a LEFT JOIN JSON_TABLE(a.doc, '$' COLUMNS (NESTED PATH '$.a' AS p COLUMNS (v int PATH '$' ERROR ON ERROR), t text FORMAT JSON PATH '$' WITH WRAPPER)) j ON j.v = {int} WHERE {bool}",
+    "SELECT a.id FROM orders a WHERE EXISTS (SELECT 1 FROM JSON_TABLE(jsonb_build_object('k', a.note::int), '$' COLUMNS (k int PATH '$.k')) j WHERE j.k = {int})",
+    "SELECT j.v, count(*) FROM JSON_TABLE((SELECT jsonb_agg(b.code::int) FROM items b WHERE {bool:b}), '$[*]' COLUMNS (v int PATH '$')) j GROUP BY j.v",
 )  # fmt: skip
 
 _FIELD = re.compile(r"\{(\??)([a-z]+)(?::(b))?\}")

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import pq
 
+from proxy.catalog.shadow import SOURCE_MAJOR_OF_NEW
 from proxy.wire import backend
 from proxy.wire.frontend import Query
 from tests.fuzz.conversation import WAYS, WITHOUT_PARAMETERS, Round, Seen, difference, rounds
@@ -178,6 +179,7 @@ async def _run_world(
     source = random.Random(seed)
     generator = Parametrised(source)
     generator.has_json = server.major >= 16
+    generator.has_json_functions = server.major >= SOURCE_MAJOR_OF_NEW
     told = time.monotonic()
     async with twin_gates(server, made, seed, source_count) as gates:
         oracle = WireOracle(made, gates, tally)

@@ -148,6 +148,7 @@ class NotingShadow:
         parameter_oids: Sequence[int] = (),
         search_path: Sequence[str] = ("public",),
         principal: str = "",
+        is_copy: bool = False,
     ) -> ShadowRows:
         self.ran.append((sql, tuple(parameters), tuple(search_path)))
         return ShadowRows(None, (RowBatch(0, b""),), "SELECT 0")

@@ -94,7 +94,7 @@ def _by_type(function: Function) -> tuple[Kind, str] | None:
     if "cstring" in both:
         return Kind.REFUSED, "wire"
     if "xml" in both:
-        return Kind.REFUSED, "xml"
+        return Kind.REFUSED, "unreviewed"
     if both & rules.TRANSACTION_TYPES:
         return Kind.REFUSED, "transaction"
     if "refcursor" in both:
@@ -111,8 +111,7 @@ def judge_function(function: Function) -> tuple[Kind, str]:
         return listed
     reachable = not {_base(a) for a in function.arguments} & rules.UNREACHABLE_TYPES
     if function.kind in "aw":
-        is_xml = function.name == "xmlagg"
-        return (Kind.REFUSED, "xml") if is_xml else (Kind.ALLOWED, "aggregate")
+        return Kind.ALLOWED, "aggregate"
     named = next((rule for rule in rules.FUNCTION_RULES if rule.matches(function.name)), None)
     if named is not None and (named.kind is not Kind.ALLOWED or reachable):
         return named.kind, named.reason
@@ -134,8 +133,6 @@ def judge_type(name: str, type_kind: str) -> tuple[Kind, str]:
         return Kind.LITERAL, "text_search_name"
     if name in rules.CATALOG_TYPES:
         return Kind.CATALOG, "catalog_type"
-    if name == "xml":
-        return Kind.REFUSED, "xml"
     if name in rules.TRANSACTION_TYPES:
         return Kind.REFUSED, "transaction"
     if name == "refcursor":

@@ -33,7 +33,8 @@ REASONS: dict[str, str] = {
     "text_search_name": "usable as the type of a literal that names a configuration",
     "value_type": "a type of plain values",
     "sql_text": "runs SQL given as text, which no policy would see",
-    "xml": "XML parsing is switched off (entity and memory risks)",
+    "xml": "reads or makes XML; PostgreSQL loads nothing from outside a document",
+    "xml_validation": "not implemented by PostgreSQL",
     "files": "reads the server's files, folders or configuration",
     "large_object": "large objects stand outside every table, and so outside every policy",
     "locks": "takes locks that outlive the statement",
@@ -114,7 +115,7 @@ VALUE_TYPES = frozenset(
         "inet int2 int4 int4multirange int4range int8 int8multirange int8range interval json "
         "jsonb jsonpath line lseg macaddr macaddr8 money name numeric nummultirange numrange oid "
         "path pg_lsn point polygon text time timestamp timestamptz timetz tsmultirange tsquery "
-        "tsrange tstzmultirange tstzrange tsvector uuid varbit varchar"
+        "tsrange tstzmultirange tstzrange tsvector uuid varbit varchar xml"
     )
 )
 
@@ -225,10 +226,12 @@ FUNCTION_RULES: tuple[Rule, ...] = (
         "session",
         _words("pg_cursor pg_prepared_statement pg_trigger_depth"),
     ),
+    Rule(Kind.REFUSED, "xml_validation", ("xmlvalidate",)),
+    Rule(Kind.REFUSED, "support", ("xmlconcat2",)),
     Rule(
-        Kind.REFUSED,
+        Kind.ALLOWED,
         "xml",
-        _words("xml xml(agg|comment|concat2?|exists|text|validate) xpath.* xml_is_well_formed.*"),
+        _words("xml xml(agg|comment|exists|text) xpath.* xml_is_well_formed.*"),
     ),
     Rule(
         Kind.REFUSED,

@@ -19,3 +19,8 @@ SELECT JSON_VALUE('{"a": 1}', '$.a');
 SELECT JSON_QUERY('{"a": [1]}', '$.a');
 SELECT json_scalar(1), json_serialize('{"a": 1}');
 SELECT * FROM JSON_TABLE('[{"a": 1}]'::jsonb, '$[*]' COLUMNS (a int PATH '$.a')) AS jt;
+SELECT * FROM JSON_TABLE('[{"a": 1, "n": [{"b": 2}, {"b": 3}], "c": "x"}]'::jsonb, '$[*]' COLUMNS (o FOR ORDINALITY, a int, NESTED PATH '$.n[*]' COLUMNS (b int), c text)) AS jt;
+SELECT j.a, jt.* FROM j1 j, JSON_TABLE(jsonb_build_object('v', j.i), '$' COLUMNS (v int PATH '$.v', e bool EXISTS PATH '$.w', f jsonb FORMAT JSON PATH '$' WITH WRAPPER)) jt ORDER BY 1, 2;
+SELECT * FROM JSON_TABLE('[1, 2]', '$[*] ? (@ < $x)' PASSING 2 AS x COLUMNS (v int PATH '$' DEFAULT 7 ON ERROR)) AS jt(w) WHERE w = 1;
+SELECT * FROM JSON_TABLE('["x"]', '$[*]' COLUMNS (v int PATH '$' ERROR ON ERROR));
+SELECT count(*) FROM j1 LEFT JOIN JSON_TABLE('[1, 2]'::jsonb, '$[*]' COLUMNS (v int PATH '$')) t ON t.v = j1.i;

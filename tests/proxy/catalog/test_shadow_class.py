@@ -178,6 +178,26 @@ async def test_what_a_statement_sets_is_gone_after_it(asked: ShadowClass) -> Non
         assert texts(told) == [("public", "10s", "on")]
 
 
+async def test_copy_is_told_in_the_client_s_frames_and_counts_rows(asked: ShadowClass) -> None:
+    sql = "COPY (SELECT g, current_schema() FROM generate_series(1, 2) g) TO STDOUT (FORMAT csv, HEADER)"
+    rows = await asked.run(sql, is_copy=True)
+    frames = b"".join(batch.data for batch in rows.batches)
+    assert [chr(frame) for frame in (frames[0], frames[-5])] == ["H", "c"]
+    assert [
+        part for part in (b"g,current_schema\n", b"1,public\n", b"2,public\n") if part not in frames
+    ] == []
+    assert sum(batch.count for batch in rows.batches) == 2
+    with pytest.raises(Fault, match="permission denied"):
+        await asked.run("COPY (SELECT * FROM pg_authid) TO STDOUT", is_copy=True)
+    assert texts(await asked.run("SELECT 1")) == [("1",)]
+
+
+async def test_xml_is_typed_and_never_read(asked: ShadowClass) -> None:
+    described = await asked.describe("SELECT xml '<not closed', xpath('/a', '<a/>')", (), PUBLIC)
+    assert described.fields is not None
+    assert [field.type_oid for field in described.fields] == [142, 143]
+
+
 async def test_error_leaves_the_link_usable(asked: ShadowClass) -> None:
     for _ in range(3):
         with pytest.raises(Fault) as caught:

@@ -27,8 +27,9 @@ DENIED = [
 ]  # fmt: skip
 UNSUPPORTED = [
     "SELECT * FROM orders FOR UPDATE", "SELECT * FROM orders FOR SHARE OF orders",
-    "SELECT * FROM orders TABLESAMPLE SYSTEM (1)", "SELECT xmlelement(name a)",
-    "SELECT * FROM xmltable('/a' PASSING '<a/>' COLUMNS b text)",
+    "SELECT * FROM orders TABLESAMPLE SYSTEM (1)",
+    "SELECT xmlelement(name a, relname) FROM pg_class", "SELECT '<a/>'::xml, relname FROM pg_class",
+    "SELECT relname FROM pg_class, xmltable('/a' PASSING '<a/>' COLUMNS b text) x",
     "COPY orders TO STDOUT (FORMAT csv, FORCE_NULL (id))",
     "SELECT c.relname FROM pg_catalog.pg_class c, orders", "SELECT pg_get_viewdef(1), id FROM orders",
 ]  # fmt: skip

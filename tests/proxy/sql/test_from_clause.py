@@ -68,7 +68,25 @@ def test_a_lateral_unit_knows_what_it_reads() -> None:
         ("ROWS FROM (generate_series(1, 2), jsonb_each('{}')) AS z", ["generate_series", "key", "value"]),
         ("(VALUES (1, 2)) v", ["column1", "column2"]),
         ("(SELECT 1 AS a) q", ["a"]),
+        ("JSON_TABLE('[]', '$' COLUMNS (a int, NESTED PATH '$.n' COLUMNS (b int, NESTED PATH '$' COLUMNS (d int)), o FOR ORDINALITY))", ["a", "o", "b", "d"]),
+        ("JSON_TABLE('[]', '$' COLUMNS (a int, e bool EXISTS)) AS j(x)", ["x", "e"]),
+        ("XMLTABLE('/a' PASSING '<a/>' COLUMNS o FOR ORDINALITY, b text[]) x(n)", ["n", "b"]),
     ],
 )  # fmt: skip
 def test_columns_of_from_items(item: str, columns: list[str]) -> None:
     assert [output.name for output in root(f"SELECT * FROM {item}").outputs] == columns
+
+
+@pytest.mark.parametrize(
+    ("item", "name"),
+    [
+        ("JSON_TABLE(o.doc, '$' COLUMNS (a int))", "json_table"),
+        ("XMLTABLE('/a' PASSING xmlparse(content o.note) COLUMNS a int)", "xmltable"),
+    ],
+)
+def test_tables_of_documents_see_what_stands_to_their_left(item: str, name: str) -> None:
+    select = root(f"SELECT {name}.a FROM orders o, {item}")
+    orders, table = select.units
+
+    assert table.needs == {id(orders)}
+    assert select.outputs[0].name == "a"

@@ -14,6 +14,8 @@ current_user | current_date | session_user | localtimestamp | current_catalog | 
 extract(year FROM now()) | substring('abc' FROM 1) | trim('x') | position('a' IN 'b') | b COLLATE "C"
 (ARRAY[1, 2])[1] | b IS NULL | b = 'x' | now() AT TIME ZONE 'UTC' | interval '1 day' | date '2020-01-01'
 overlay('abc' PLACING 'x' FROM 1) | (SELECT max(1)) | rank() OVER () | b || 'x' | (VALUES (1))
+xmlelement(name a) | xmlforest(b) | xmlconcat(NULL) | xmlpi(name a) | xmlparse(content b)
+xmlroot('<a/>', version '1') | xmlserialize(content '<a/>' AS text) | '<a/>' IS DOCUMENT
 cast('1' AS numeric(10,2)) | json_object('a': 1) | json_array(1) | xmin | (a).b | ('{"a":1}'::jsonb)['a']
 """.replace("\n", "|").strip("|").split("|")  # fmt: skip
 

@@ -1,0 +1,30 @@
+-- XML, made and read.
+SELECT xmlelement(name a, 'x');
+SELECT '<a>1</a>'::xml;
+SELECT xml '<a/>', xml '<a/>x', xmlparse(document '<a/>'), xmlparse(content 'a<b/>');
+SELECT xmlelement(name k, xmlattributes(i AS n, t), t, 1.5, now() IS NULL) FROM j1 ORDER BY i, t;
+SELECT xmlforest(i, t AS name) FROM j1 ORDER BY i, t;
+SELECT xmlagg(xmlelement(name r, t) ORDER BY i, t) FROM j1;
+SELECT xmlconcat('<a/>', '<b/>'), xmlpi(name php, 'x'), xmlcomment('c');
+SELECT xmlroot(xmlparse(document '<?xml version="1.1"?><a/>'), version '1.0', standalone yes);
+SELECT xmlserialize(content '<a>1</a>' AS text), xmlserialize(document '<a/>'::xml AS varchar(20));
+SELECT '<a/>'::xml IS DOCUMENT, 'a'::xml IS NOT DOCUMENT;
+SELECT xpath('/a/b/text()', '<a><b>1</b><b>2</b></a>');
+SELECT xpath('//x:b/text()', '<a xmlns:x="http://x"><x:b>1</x:b></a>', ARRAY[ARRAY['x', 'http://x']]);
+SELECT xpath_exists('/a/b', '<a><b/></a>'), xmlexists('//b' PASSING '<a><b/></a>');
+SELECT xml_is_well_formed('<a>'), xml_is_well_formed_document('<a/>'), xml_is_well_formed_content('a');
+SELECT * FROM XMLTABLE('/r/i' PASSING '<r><i n="1">a</i><i>b</i></r>' COLUMNS o FOR ORDINALITY, n int PATH '@n' DEFAULT 9, v text PATH '.');
+SELECT j.i, x.* FROM j1 j, XMLTABLE('/a' PASSING (xmlelement(name a, xmlattributes(j.i AS b))) COLUMNS b int PATH '@b') x ORDER BY 1, 2;
+SELECT * FROM XMLTABLE(XMLNAMESPACES('http://x' AS x), '/x:a' PASSING '<a xmlns="http://x"><b>1</b></a>' COLUMNS b int PATH 'x:b');
+SELECT '<a>'::xml;
+SELECT xmlparse(document 'a');
+SELECT xmlforest(i + 1) FROM j1;
+SELECT xmlelement(name d, d) FROM (SELECT date '2026-01-02', '\x0102'::bytea AS b, true AS t) AS d;
+SELECT xmlelement(name d, b, t) FROM (SELECT date '2026-01-02' AS d, '\x0102'::bytea AS b, true AS t) AS d;
+SELECT xmlelement(name "odd name", xmlattributes('x' AS "y z"));
+SELECT text('<a/>'::xml), '<a/>'::xml::text || 'x';
+SELECT count(*) FROM j1 WHERE xmlelement(name a, t)::text LIKE '%e%';
+--: ('<a>1</a>',)
+SELECT xpath('/a/text()', $1::text::xml);
+SELECT query_to_xml('SELECT 1', true, true, '');
+SELECT xmlelement(name a, relname) FROM pg_class WHERE relname = 'pg_class';
