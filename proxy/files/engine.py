@@ -8,6 +8,7 @@ of temporary files, and load nothing.
 from __future__ import annotations
 
 import io
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,18 @@ from pyarrow import csv
 
 from proxy.files import folder
 from proxy.files.columns import VALUE_ERROR, literal, quoted, writing
+from proxy.files.containers import DuckDb, Excel, Sqlite
 from proxy.files.folder import FolderError, Found, Identity
-from proxy.files.formats import FORMATS, FileError, view
+from proxy.files.formats import Csv, FileError, Format, Parquet, view
+from proxy.files.formats_json import Json
 from proxy.files.frames import FileTable, Trouble
 from proxy.files.values import value_of
 
 BATCH_ROWS: Final = 10_000
+FORMATS: Final[dict[str, Format]] = {
+    "parquet": Parquet(), "csv": Csv(), "json": Json(), "duckdb": DuckDb(), "sqlite": Sqlite(),
+    "excel": Excel(),
+}  # fmt: skip
 _WRITING: Final = csv.WriteOptions(include_header=False, quoting_style="needed")
 
 
@@ -90,7 +97,7 @@ class Engine:
             return [FileTable(found.name, found.format, failure=found.failure)]
         try:
             return FORMATS[found.format].describe(self._connection, found)
-        except (duckdb.Error, FileError, FolderError, OSError, UnicodeError) as error:
+        except Exception as error:  # whatever a file makes of its reader: one table is not offered
             reason = trouble_of(error).value
             return [FileTable(found.name, found.format, failure=f"cannot be read: {reason}")]
 
@@ -126,7 +133,7 @@ class Engine:
         look = self._look()
         paths = {}
         for place, table in wish.tables.items():
-            found = look.get(table.name)
+            found = look.get(table.place)
             if found is None:
                 raise FileError(Trouble.MISSING)
             if found.failure is not None or found.format != table.format:
@@ -168,10 +175,14 @@ def trouble_of(error: Exception) -> Trouble:
         return Trouble.MEMORY
     if isinstance(error, FileNotFoundError):
         return Trouble.CHANGED
-    if VALUE_ERROR in str(error) or isinstance(error, duckdb.ConversionException):
+    if (
+        VALUE_ERROR in str(error)
+        or "FileError: value" in str(error)
+        or isinstance(error, duckdb.ConversionException)
+    ):
         return Trouble.VALUE
     if isinstance(error, duckdb.InternalException | duckdb.FatalException):
         return Trouble.BROKEN
-    if isinstance(error, duckdb.Error | OSError | FolderError | UnicodeError):
+    if isinstance(error, duckdb.Error | OSError | FolderError | UnicodeError | sqlite3.Error):
         return Trouble.UNREADABLE
     return Trouble.BROKEN

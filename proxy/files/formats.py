@@ -1,7 +1,7 @@
 """Each format: what columns a file has, and the relation of DuckDB that reads a table's files.
 
-It must not know requests or limits of the process. DuckDB reads Parquet, CSV, JSON and its own
-files; SQLite files and spreadsheets are read by Python and handed to it as Arrow.
+Here what every format is, and those of rows: Parquet and CSV. `formats_json.py` and
+`containers.py` have the others. It must not know requests or limits of the process.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Final, Protocol
 
 import duckdb
 
-from proxy.files.columns import literal, quoted, reading, sniffed_column, stored_column
+from proxy.files.columns import literal, reading, sniffed_column, stored_column
 from proxy.files.folder import Found
-from proxy.files.frames import FileColumn, FileTable, Trouble
+from proxy.files.frames import FileTable, Trouble
 
 SAMPLE_ROWS: Final = 20_480
 """Rows of a CSV or JSON file that its columns' types are taken from."""
@@ -153,8 +153,3 @@ def view(table: FileTable, relation: str) -> str:
     """A query over the relation whose columns have the values that the table promises."""
     columns = ", ".join(map(reading, table.columns)) or "1 AS nothing"
     return f"SELECT {columns} FROM {relation}"
-
-
-FORMATS: Final[dict[str, Format]] = {"parquet": Parquet(), "csv": Csv()}
-
-__all__ = ["FORMATS", "FileColumn", "FileError", "described", "quoted", "view"]

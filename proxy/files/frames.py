@@ -68,13 +68,21 @@ class FileColumn:
 @dataclass(frozen=True, slots=True)
 class FileTable:
     """A table that a folder holds. `refused` are columns of types that nobody can carry, by name
-    and type; `failure` says for the operator why the table cannot be offered at all."""
+    and type; `failure` says for the operator why the table cannot be offered at all. `within` a
+    file of several tables, it is called `inner` there."""
 
     name: str
     format: str
     columns: tuple[FileColumn, ...] = ()
     refused: tuple[tuple[str, str], ...] = ()
     failure: str | None = None
+    within: str = ""
+    inner: str = ""
+
+    @property
+    def place(self) -> str:
+        """What the folder calls it: a table of its own, or a file that holds several."""
+        return self.within or self.name
 
     def problems(self) -> list[str]:
         """What of it cannot be offered, for the operator."""
@@ -90,6 +98,8 @@ class FileTable:
             "columns": [[c.name, c.type_name, c.stored, c.is_exact] for c in self.columns],
             "refused": [list(one) for one in self.refused],
             "failure": self.failure,
+            "within": self.within,
+            "inner": self.inner,
         }
 
     @staticmethod
@@ -104,6 +114,8 @@ class FileTable:
             ),
             tuple((str(name), str(stored)) for name, stored in content["refused"]),
             None if content["failure"] is None else str(content["failure"]),
+            str(content["within"]),
+            str(content["inner"]),
         )
 
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from proxy.files.engine import FORMATS
 from proxy.files.folder import look
-from proxy.files.formats import FORMATS, FileError, delimiter, described, header, view
+from proxy.files.formats import FileError, delimiter, described, header, view
 from proxy.files.frames import FileTable, Trouble
 
 
