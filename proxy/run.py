@@ -28,9 +28,6 @@ from proxy.wire.backend import CopyDone
 from proxy.wire.buffer import HEADER
 from proxy.workspace import Portal, Prepared, Workspace
 
-ROWS_MAX_PER_RUN = 2**31 - 1
-"""The protocol's row limit is a signed 32-bit number."""
-
 
 @dataclass(slots=True)
 class Run:

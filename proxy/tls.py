@@ -21,9 +21,7 @@ from cryptography import x509
 from proxy.faults import ConnectionFault
 
 ALPN = "postgresql"
-FIRST_BYTE = 0x16
-"""A TLS handshake record (RFC 8446 §5.1). No Postgres startup packet of legal length begins with
-it."""
+"""What a client of direct TLS must name, or another protocol could be tunnelled in."""
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 

@@ -22,7 +22,6 @@ from postgast import pg_query_pb2 as pb
 from proxy.faults import Fault, InternalFault, LimitFault, SyntaxFault
 from proxy.sql import nesting
 
-type_node = pb.Node
 Node = Any  # a protobuf message of pg_query; generated classes carry no useful static types
 
 # libpg_query's protobuf decoder stops at 100 nested messages, about 48 nested expressions. That

@@ -10,7 +10,6 @@ import struct
 
 from proxy.wire.errors import MalformedMessage, UnencodableMessage
 
-INT16 = struct.Struct(">h")
 UINT16 = struct.Struct(">H")
 INT32 = struct.Struct(">i")
 UINT32 = struct.Struct(">I")

@@ -161,13 +161,6 @@ class Bind(FrontendMessage):
             result_formats,
         )
 
-    def parameter_format(self, index: int) -> int:
-        """Return the format code of parameter `index` (from 0), by the one-for-all rule."""
-        formats = self.parameter_formats
-        if not formats:
-            return 0
-        return formats[0] if len(formats) == 1 else formats[index]
-
 
 @dataclass(frozen=True, slots=True)
 class _NamedTarget(FrontendMessage):

@@ -36,10 +36,9 @@ VERSION_3_2: Final[Version] = (3, 2)
 # Names under this prefix are protocol options, not settings (docs §54.2.3).
 PROTOCOL_OPTION_PREFIX: Final = "_pq_."
 
-# A client that connects with `sslnegotiation=direct` opens with a TLS handshake record and must
-# name this protocol by ALPN (docs §54.2.10), or another protocol could be tunnelled in.
+# A client that connects with `sslnegotiation=direct` opens with a TLS handshake record (docs
+# §54.2.10, RFC 8446 §5.1). No startup packet of legal length begins with it.
 TLS_HANDSHAKE_BYTE: Final = 0x16
-ALPN_PROTOCOL: Final = "postgresql"
 
 StartupPacket = StartupMessage | SSLRequest | GSSENCRequest | CancelRequest
 

@@ -125,14 +125,6 @@ class Classification:
         """Is any overload an aggregate (`rank` and its like are window functions *and* those)?"""
         return any(found.kind == "a" for found in self.functions.get(name, ()))
 
-    def is_window(self, name: str) -> bool:
-        """Does the name mean a window function, which needs OVER?"""
-        return any(found.kind == "w" for found in self.functions.get(name, ()))
-
-    def is_set_returning(self, name: str) -> bool:
-        """Does any overload return a set of rows?"""
-        return any(found.returns_set for found in self.functions.get(name, ()))
-
     def function_output_columns(
         self, name: str, argument_oids: Sequence[int] | None = None
     ) -> tuple[str, ...]:

@@ -142,13 +142,6 @@ def test_bind_counts_formats_in_postgres_words() -> None:
     assert caught.value.message == "bind message has 2 parameter formats but 1 parameters"
 
 
-@pytest.mark.parametrize(("formats", "expected"), [((), [0, 0]), ((1,), [1, 1]), ((0, 1), [0, 1])])
-def test_one_format_counts_for_all(formats: tuple[int, ...], expected: list[int]) -> None:
-    bind = frontend.Bind("", "", formats, (b"1", b"2"))
-
-    assert [bind.parameter_format(index) for index in range(2)] == expected
-
-
 @pytest.mark.parametrize(
     "message",
     [

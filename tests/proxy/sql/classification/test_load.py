@@ -133,15 +133,11 @@ def test_operators(known: Classification) -> None:
     assert known.operator("<=>").kind is Kind.UNKNOWN
 
 
-def test_aggregates_windows_and_sets(known: Classification) -> None:
+def test_aggregates(known: Classification) -> None:
     assert known.is_aggregate("sum")
     assert not known.is_aggregate("lower")
-    assert known.is_window("row_number")
-    assert not known.is_window("sum")
     assert known.is_aggregate("rank")
-    assert known.is_window("rank")
-    assert known.is_set_returning("unnest")
-    assert not known.is_set_returning("lower")
+    assert not known.is_aggregate("row_number")
 
 
 @pytest.mark.parametrize(
