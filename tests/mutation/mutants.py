@@ -48,6 +48,9 @@ CLASSIFY = _in(
     ),
     ("XML of the catalog passes", "if uses_xml(query):", "if False:"),
     ("catalog and data mix", "if len(catalog) != len(bases):", "if False:"),
+)
+COPY = _in(
+    "copy_to.py",
     ("COPY to files passes", "if node.is_program or node.filename:", "if False:"),
 )
 BIND = _in(
@@ -78,6 +81,16 @@ SCOPING = (
             "pass\n\n\ndef renamed",
         ),
         (
+            "what JSON_TABLE and XMLTABLE read is not bound",
+            "    binder.expressions([node], context.lateral(), context.ctes)\n",
+            "",
+        ),
+        (
+            "columns of nested paths are forgotten",
+            "yield from _json_columns(binder, column.columns)",
+            "pass",
+        ),
+        (
             "a full join is taken apart",
             "if join.jointype == pb.JOIN_INNER and not names and not has_alias:",
             "if not names and not has_alias:",
@@ -97,8 +110,34 @@ SCOPING = (
         ("join conditions are no expressions", "    found += select.join_conditions\n", ""),
     ),
 )
+XML = (
+    *_in(
+        "xml.py",
+        (
+            "elements are named as the guard's columns",
+            'if not target.name and target.val.HasField("column_ref"):',
+            "if False:",
+        ),
+        (
+            "XML in keywords is printed as it comes",
+            "if tree.kind(node) not in _CLOSED:",
+            "if False:",
+        ),
+        (
+            "casts to XML are no XML",
+            "return tree.names(message.names)[-1:] == (_TYPE,)",
+            "return False",
+        ),
+    ),
+    *_in("exact.py", ("XML of several sources passes", "if uses_xml(bound.node):", "if False:")),
+)
 SAFETY = _in(
     "safety.py",
+    (
+        "JSON_TABLE and XMLTABLE are quiet",
+        "if len(message.functions) != 1:\n        return False",
+        "if len(message.functions) != 1:\n        return True",
+    ),
     (
         "every cast is safe",
         "if message.type_name.typmods:\n            return False\n        given = self.type_of(argument)\n        return (given == wanted != 0 or total.is_total_cast(given, wanted)) and self.is_safe(\n            argument\n        )",
@@ -153,7 +192,7 @@ SAFETY = _in(
     ),
     (
         "every min and max is quiet",
-        'is_known = all(self._is_total("<", argument, argument) for argument in message.args)',
+        'is_known = all(self.is_total("<", argument, argument) for argument in message.args)',
         "is_known = True",
     ),
     (
@@ -430,5 +469,5 @@ PIPELINE = _in(
 )
 
 MUTANTS = (
-    *CLASSIFY, *PIPELINE, *BIND, *SCOPING, *SAFETY, *COLLATION, *FENCE, *STATISTICS, *GUARD, *VERIFY, *IDENTITY,
+    *CLASSIFY, *COPY, *PIPELINE, *BIND, *SCOPING, *XML, *SAFETY, *COLLATION, *FENCE, *STATISTICS, *GUARD, *VERIFY, *IDENTITY,
 )  # fmt: skip

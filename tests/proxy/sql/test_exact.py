@@ -51,6 +51,15 @@ INSENSITIVE = [
 ]
 
 
+@pytest.mark.parametrize(
+    "value", ["xmlelement(name a, p.name)", "xpath('/a', '<a/>')", "p.name::xml", "xmlforest(o.id)"]
+)
+def test_xml_is_left_to_sources_that_can(value: str) -> None:
+    with pytest.raises(UnsupportedFault, match="XML is not supported"):
+        guarded(f"SELECT {value} {JOIN}")
+    guarded("SELECT xmlelement(name a, p.name), xpath('/a', '<a/>') FROM crm.people p")
+
+
 @pytest.mark.parametrize("sql", SENSITIVE)
 def test_an_order_of_texts_that_differs_is_refused(sql: str) -> None:
     with pytest.raises(UnsupportedFault, match="order texts differently"):
