@@ -1,4 +1,4 @@
-"""How deep the tree of a text can become, told from its tokens before anything is parsed.
+"""What a text would cost the parser's library, told before anything is parsed: depth and time.
 
 PostgreSQL's grammar is left-recursive: `1+1+1…` becomes one level deeper with each operator and
 costs the parser no stack. Whoever walks such a tree does need stack, and the parser's library walks
@@ -10,17 +10,25 @@ What is counted is a bound, not the depth: each token that is no mere name, cons
 may add a level to what stands left of it in the same list item of the same bracket. Items of a
 list, and parts of AND and OR, lie beside each other.
 
-This file must not know the parser: it reads tokens.
+Time: the lexer is linear but for runs of operator characters. Of each it takes as much as it can
+and gives back what does not belong to the token (`{xcstart}` and `{operator}` in `scan.l`), so one
+of n characters with n comment starts, or n signs, is read n times over.
+
+This file must not know the parser: it reads tokens and characters.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from postgast import pg_query_pb2 as pb
 
 LINKS_MAX = 4_000  # levels that left recursion may add to the 10,000 of the parser's own stack
-TOKENS_MAX = 150_000  # of one query string; each is a node or two to build before any is counted
+TOKENS_MAX = 80_000  # of one query string; each is a node or two to build before any is counted
+REREAD_CHARACTERS_MAX = 10_000_000  # by the lexer, some 10 ns each
+
+_RUN = re.compile(r"[-+*/<>=~!@#%^&|`?]{32,}")
 
 _PLAIN = frozenset(
     {
@@ -65,3 +73,15 @@ def is_too_deep(tokens: Iterable[int]) -> bool:
             if outer + links + arms > LINKS_MAX:
                 return True
     return False
+
+
+def is_reread(text: str) -> bool:
+    """Whether the lexer would read more than `REREAD_CHARACTERS_MAX` characters again and again.
+
+    Lines of dashes, and banners of asterisks, are read once.
+    """
+    cost = 0
+    for run in _RUN.findall(text):
+        if "+" in run or run.count("/*") > 1:
+            cost += len(run) ** 2
+    return cost > REREAD_CHARACTERS_MAX

@@ -79,7 +79,10 @@ def parse_tree(text: str) -> Node:
 
 
 def _demand_shallow(text: str) -> None:
-    """Raises LimitFault for a text whose tree might overflow the stack of the parser's library."""
+    """Raises LimitFault for a text whose tree might overflow the stack of the parser's library, or
+    that would keep its lexer busy."""
+    if nesting.is_reread(text):
+        raise LimitFault("statement too complex", sqlstate="54001")
     tokens = postgast.scan(text).tokens
     if len(tokens) > nesting.TOKENS_MAX:
         raise LimitFault(

@@ -13,6 +13,7 @@ A row has `case` (its number within its file), `sql`, and optionally:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -79,27 +80,29 @@ def _read(path: Path) -> Iterator[Row]:
         )
 
 
-# A statement inside another: the same must hold of it there.
+# A statement inside another: the same must hold of it there. A line comment ends with its line.
 WRAPPINGS = {
-    "cte": "WITH wrapped AS ({0}) SELECT * FROM wrapped",
-    "materialized": "WITH wrapped AS MATERIALIZED ({0}) SELECT count(*) FROM wrapped",
-    "subquery": "SELECT * FROM ({0}) wrapped",
-    "exists": "SELECT id FROM lookup l, accounts a WHERE a.id = 2 AND EXISTS ({0})",
-    "joined": "SELECT count(*) FROM accounts a LEFT JOIN ({0}) wrapped ON a.id = 2",
-    "arm": "({0}) INTERSECT ({0})",
-    "copy": "COPY ({0}) TO STDOUT",
+    "cte": "WITH wrapped AS ({0}\n) SELECT * FROM wrapped",
+    "materialized": "WITH wrapped AS MATERIALIZED ({0}\n) SELECT count(*) FROM wrapped",
+    "subquery": "SELECT * FROM ({0}\n) wrapped",
+    "exists": "SELECT id FROM lookup l, accounts a WHERE a.id = 2 AND EXISTS ({0}\n)",
+    "joined": "SELECT count(*) FROM accounts a LEFT JOIN ({0}\n) wrapped ON a.id = 2",
+    "arm": "({0}\n) INTERSECT ({0}\n)",
+    "copy": "COPY ({0}\n) TO STDOUT",
 }
+# What holds a statement without changing it: the query inside is decided as if it had come alone.
+HOLDERS = ("PREPARE p AS {0}", "DECLARE c CURSOR FOR {0}", "DECLARE c CURSOR WITH HOLD FOR {0}")
+
+
+def is_query(row: Row) -> bool:
+    """Whether the row's statement may stand inside another."""
+    text = re.sub(r"\A(?:\s|--[^\n]*\n|/\*.*?\*/)*", "", row.sql, flags=re.DOTALL).upper()
+    return text.startswith(("SELECT", "WITH", "TABLE", "VALUES", "("))
 
 
 def wrapped(row: Row) -> Iterator[tuple[str, str]]:
     """The row's statement in every form that its kind allows: name of the form and text."""
-    head = row.sql.lstrip().upper()
-    if (
-        row.is_alone
-        or not head.startswith(("SELECT", "WITH", "TABLE", "VALUES", "("))
-        or row.twin
-        or "--" in row.sql
-    ):
+    if row.is_alone or not is_query(row):
         return
     for form, text in WRAPPINGS.items():
         if form != "copy" or not row.oids:

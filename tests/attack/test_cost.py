@@ -74,6 +74,8 @@ STATEMENTS: dict[str, Callable[[], str]] = {
     "left recursion": lambda: "SELECT 1" + "+1" * 60_000,
     "left recursion of joins": lambda: "SELECT 1 FROM orders" + " CROSS JOIN orders" * 55_000,
     "left recursion of tests": lambda: "SELECT 1" + " IS NULL" * 100_000,
+    "comments in comments": lambda: "/*" * 200_000 + "*/" * 200_000 + " SELECT 1",
+    "signs": lambda: "SELECT 1 " + "+" * 500_000 + "1",
     "values": lambda: "VALUES " + ", ".join(f"({n}, 'x')" for n in range(40_000)),
 }  # fmt: skip
 

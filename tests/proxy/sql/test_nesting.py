@@ -95,3 +95,36 @@ def test_a_text_that_is_no_sql_is_told_as_ever() -> None:
         tree.parse_tree("SELECT '" + "a" * tree.UNCOUNTED_BYTES_MAX)
 
     assert told.value.sqlstate == "42601"  # type: ignore[attr-defined]
+
+
+REREAD = [
+    "/*" * 100_000 + "*/" * 100_000 + " SELECT 1",
+    "SELECT 1 " + "+" * 50_000 + "1",
+    "SELECT 1 " + "+-" * 50_000 + "1",
+    "SELECT " + ", ".join(["1" + "+" * 1_000 + "1"] * 100),
+    " ".join(["/*" * 500 + "*/" * 500] * 200) + " SELECT 1",
+]
+
+
+@pytest.mark.parametrize("text", REREAD, ids=lambda text: text[:20])
+def test_what_the_lexer_would_read_again_and_again_is_refused(text: str) -> None:
+    with pytest.raises(LimitFault) as told:
+        tree.parse_tree(text)
+
+    assert told.value.sqlstate == "54001"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-" * 50_000 + "\nSELECT 1",
+        "/" + "*" * 50_000 + "/ SELECT 1",
+        "/*\n" + "+------------------------------------------+\n" * 500 + "*/ SELECT 1",
+        "SELECT '" + "=" * 50_000 + "'",
+        "SELECT 1 " + " /* a /* b */ */ " * 2_000,
+    ],
+    ids=lambda text: text[:20],
+)
+def test_banners_and_tables_of_dashes_are_read_once(text: str) -> None:
+    assert not nesting.is_reread(text)
+    assert len(tree.parse_tree(text).stmts) == 1
