@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import asyncpg
@@ -16,7 +17,6 @@ from proxy.extensions import schemas, trusted_extensions
 from proxy.limits import SessionLimits
 from proxy.runtime import config
 from proxy.runtime.credential import PasswordSource
-from proxy.runtime.span_export import Collector, SpanExporter
 from proxy.setting_values import quoted
 from proxy.sources.files import FilesSource
 from proxy.sources.files_process import ReaderOptions
@@ -31,6 +31,9 @@ from proxy.sources.postgres_options import (
     TlsMode,
     TlsOptions,
 )
+
+if TYPE_CHECKING:
+    from proxy.runtime.span_export import SpanExporter
 
 
 def session_limits(configuration: config.Configuration) -> SessionLimits:
@@ -128,6 +131,9 @@ def span_exporter(telemetry: config.Telemetry | None, worker: int) -> SpanExport
     """
     if telemetry is None:
         return None
+    # It brings an HTTP client, a seventh of a worker's start.
+    from proxy.runtime.span_export import Collector, SpanExporter
+
     authority = telemetry.certificate_authority
     collector = Collector(
         telemetry.url,

@@ -8,15 +8,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from proxy.counters import Counters
 from proxy.metrics import Samples, as_json, from_json, of_counters, sample
 from proxy.runtime.audit import AuditLog
-from proxy.runtime.span_export import SpanExporter
 from proxy.runtime.state.expiry import ExpiryCount
 from proxy.sources.base import SourceState
 from proxy.sources.files import FilesSource
 from proxy.sources.postgres import PostgresSource
+
+if TYPE_CHECKING:
+    from proxy.runtime.span_export import SpanExporter
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 import structlog
@@ -40,7 +41,6 @@ from proxy.runtime.audit import AuditFault, AuditLog
 from proxy.runtime.config import Configuration
 from proxy.runtime.credential import CredentialError
 from proxy.runtime.log import Format
-from proxy.runtime.span_export import SpanExporter
 from proxy.runtime.state import database
 from proxy.runtime.state.database import StateDatabase
 from proxy.runtime.state.expiry import ExpiryCount
@@ -56,6 +56,9 @@ from proxy.sources.postgres_role import inspect_role, reasons_not_read_only
 from proxy.tls import certificate_end, server_context
 from proxy.tracing import Tracer
 from proxy.upkeep import LoadPolicy, ReadCatalog, StartRefused, Upkeep
+
+if TYPE_CHECKING:
+    from proxy.runtime.span_export import SpanExporter
 
 ADMISSION_SECONDS = 0.5
 """Between attempts to check the role of a source that was down at the start."""
