@@ -9,7 +9,7 @@ that stops or restarts its server uses `tests.servers.postgres.running`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -69,3 +69,13 @@ def postgres_major_server(
 ) -> postgres.Server:
     """Each supported PostgreSQL in turn."""
     return postgres_of(request.param)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A skipped test fails: a check that did not run must not read as one that passed."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which is not allowed here: {report.longreprtext}"
+    return report
