@@ -77,10 +77,7 @@ def token(discovery: str, scope: str, *, client: str, user: str, password: str) 
     endpoints = _json(discovery)
     request = {"client_id": client, "scope": scope}
     asked = _json(endpoints["device_authorization_endpoint"], request)
-    browser = Browser()
-    browser.open(asked["verification_uri_complete"])
-    browser.submit(username=user, password=password)
-    browser.submit(accept="Yes")
+    agree(asked["verification_uri_complete"], user=user, password=password)
     for _ in range(POLLS_MAX):
         grant = "urn:ietf:params:oauth:grant-type:device_code"
         form = {"grant_type": grant, "device_code": asked["device_code"], "client_id": client}
@@ -91,6 +88,14 @@ def token(discovery: str, scope: str, *, client: str, user: str, password: str) 
             raise RuntimeError(f"the device flow failed: {answer.get('error')}")
         time.sleep(POLL_SECONDS)
     raise RuntimeError("nobody agreed in time")
+
+
+def agree(page: str, *, user: str, password: str) -> None:
+    """Open the page that a program named, with its code in it, sign in and say yes."""
+    browser = Browser()
+    browser.open(page)
+    browser.submit(username=user, password=password)
+    browser.submit(accept="Yes")
 
 
 def _json(url: str, form: dict[str, str] | None = None) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,8 +16,10 @@ import pytest_asyncio
 
 from proxy.wire import backend, frontend
 from proxy.wire.protocol import ClientProtocol
+from tests.live import device_flow
 from tests.live.gate import DATABASE, Gate, serving
 from tests.live.wire import RawClient, told
+from tests.servers import oauth_psql
 from tests.servers.keycloak import REALM, Keycloak
 
 # A fresh machine prepares Keycloak beside the tests that come before.
@@ -132,3 +135,31 @@ async def test_what_a_client_without_a_token_is_told(gate: Gate, keycloak: Keycl
     client.write(frontend.SASLResponse(b"\x01"))
     assert "28P01 authentication failed" in told(await client.read_some())[-1]
     client.close()
+
+
+async def test_psql_signs_a_person_on_by_itself(gate: Gate, keycloak: Keycloak) -> None:
+    """The line of the README, by libpq's own device flow: no hook, no token of anybody's."""
+    psql = await asyncio.to_thread(oauth_psql.command)
+    where = (
+        f"host=127.0.0.1 port={gate.port} dbname={DATABASE} user=oauth sslmode=disable"
+        f" oauth_issuer={keycloak.issuer} oauth_client_id=sallyport-psql"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *psql,
+        *("-XAtc", QUESTION, where),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        # Keycloak has no certificate here; libpq insists on https unless told otherwise.
+        env={"PGOAUTHDEBUG": "UNSAFE", "LC_ALL": "C"},
+    )
+    assert process.stderr is not None
+    told = ""
+    while not (found := re.search(r"Visit (\S+) and enter the code: (\S+)", told)):
+        line = await process.stderr.readline()
+        assert line, told
+        told += line.decode()
+    page = f"{found[1]}?user_code={found[2]}"
+    await asyncio.to_thread(device_flow.agree, page, user="alice", password="alice-secret")
+    out, err = await process.communicate()
+    assert out.decode() == "alice|1000|emea|emea\n", err.decode()[-2000:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.servers import install, pgbouncer
+from tests.servers import install, oauth_psql, pgbouncer
 
 
 def main(arguments: list[str]) -> int:
@@ -16,6 +16,7 @@ def main(arguments: list[str]) -> int:
     try:
         install.everything()
         print(f"PgBouncer … {pgbouncer.binary()}", flush=True)
+        print(f"psql with libpq-oauth … {oauth_psql.command()[-1]}", flush=True)
     except install.ServerUnavailable as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -120,15 +120,20 @@ def _build(target: Path) -> None:
         (folder / "pgbouncer").rename(target)
 
 
-def _fetch_source(apt: str, folder: Path) -> None:
-    """Download the source package of a newer Debian from this machine's own mirror."""
+def debian_mirror(apt: str) -> str:
+    """The Debian mirror that this machine is configured for. Raises `ServerUnavailable`."""
     targets = [apt, "indextargets", "--format", "$(REPO_URI)", "Label: Debian"]
     listed = subprocess.run(targets, capture_output=True, text=True, check=False).stdout.split()
     if not listed:
-        raise ServerUnavailable("no Debian mirror is configured, PgBouncer cannot be built")
+        raise ServerUnavailable("no Debian mirror is configured")
+    return listed[0]
+
+
+def _fetch_source(apt: str, folder: Path) -> None:
+    """Download the source package of a newer Debian from this machine's own mirror."""
     (folder / "lists" / "partial").mkdir(parents=True)
     sources = folder / "sources.list"
-    sources.write_text(f"deb-src [signed-by={KEYRING}] {listed[0]} {SOURCE_SUITE} main\n")
+    sources.write_text(f"deb-src [signed-by={KEYRING}] {debian_mirror(apt)} {SOURCE_SUITE} main\n")
     options = [
         *("-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=/dev/null"),
         *("-o", f"Dir::State::lists={folder / 'lists'}", "-o", "APT::Sandbox::User=root"),
