@@ -59,8 +59,8 @@ def test_what_makes_the_gate_a_gate_is_required() -> None:
 )
 def test_numbers_have_a_unit_and_a_bound_in_their_name(row: Row) -> None:
     name = row.key.rsplit(".", 1)[-1]
-    counts = {"port", "workers", "skew_seconds", "cache_seconds"}
-    assert name in counts or name.endswith(("_max", "_min")), name
+    exact = {"port", "workers", "threads", "skew_seconds", "cache_seconds", "sampled_share"}
+    assert name in exact or name.endswith(("_max", "_min")), name
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.key)
