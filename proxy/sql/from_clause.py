@@ -191,6 +191,7 @@ def _table_of(binder: Binder, node: tree.Node, context: Context) -> Part:
     element = tree.inner(node)
     binder.expressions([node], context.lateral(), context.ctes)
     if field == "json_table":
+        _demand_no_passed_subquery(element)
         columns = list(_json_columns(binder, element.columns))
     else:
         columns = [
@@ -202,6 +203,17 @@ def _table_of(binder: Binder, node: tree.Node, context: Context) -> Part:
     outputs = renamed(made, alias.colnames if alias else ())
     name = alias.aliasname if alias else _TABLE_NAMES[field]
     return _leaf(Item(ItemKind.FUNCTION, node, name, outputs, context.select), None, binder=binder)
+
+
+def _demand_no_passed_subquery(message: tree.Node) -> None:
+    """PostgreSQL 17 and 18 analyse what is passed once for each column, and fail the second time:
+    `unexpected non-SELECT command in SubLink` (XX000)."""
+    for argument in message.passing:
+        if any(part.DESCRIPTOR.name == "SubLink" for part in tree.walk(argument)):
+            raise UnsupportedFault(
+                "a subquery in PASSING of JSON_TABLE is not supported",
+                hint="Join the subquery, and pass its column.",
+            )
 
 
 def _json_columns(binder: Binder, nodes: Iterable[tree.Node]) -> Iterator[Field]:

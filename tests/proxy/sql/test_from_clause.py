@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from proxy.faults import UnsupportedFault
 from proxy.sql.scope import Select
 from tests.proxy.sql.fixture import bound
 
@@ -90,3 +91,12 @@ def test_tables_of_documents_see_what_stands_to_their_left(item: str, name: str)
 
     assert table.needs == {id(orders)}
     assert select.outputs[0].name == "a"
+
+
+def test_a_subquery_passed_to_json_table_is_refused() -> None:
+    """PostgreSQL fails on it with an internal error; elsewhere in it subqueries are welcome."""
+    with pytest.raises(UnsupportedFault, match="subquery in PASSING"):
+        root("SELECT 1 FROM JSON_TABLE('1', '$' PASSING 1 + (SELECT 2) AS x COLUMNS (v int))")
+    root(
+        "SELECT 1 FROM JSON_TABLE((SELECT o.doc FROM orders o), '$' PASSING 1 AS x COLUMNS (v int))"
+    )
