@@ -40,7 +40,7 @@ from proxy.runtime.state.cluster import running
 from proxy.runtime.state.database import prepare
 from proxy.runtime.state.place import StateError, StatePlace, StateUnreachable
 from proxy.runtime.tasks import spawn
-from proxy.shadow_major import shadow_major
+from proxy.shadow_major import merge_major, shadow_major
 from proxy.upkeep import StartRefused
 from proxy.worker_process import LOG, RELEASE, RELOAD, SHARE, Instructions
 
@@ -141,7 +141,8 @@ async def opened(
         merge = None
         if len(configuration.sources) > 1 or configuration.folders:
             directory = configuration.federation.directory or scratch / "merge"
-            merge = await kept(_merging(configuration, major), directory, "merge engine")
+            merging = _merging(configuration, await merge_major(configuration))
+            merge = await kept(merging, directory, "merge engine")
         listen = configuration.listen
         reserved = ports.reserve(listen.host, listen.port, is_taken_over=predecessor is not None)
         port = stack.enter_context(reserved).getsockname()[1]

@@ -38,6 +38,16 @@ async def shadow_major(configuration: Configuration) -> int:
     shadow = configuration.shadow
     if shadow.major != AUTO:
         return chosen(shadow, ())
+    return await _newest(configuration)
+
+
+async def merge_major(configuration: Configuration) -> int:
+    """Which PostgreSQL the merge engine is: not older than the shadow, whose statements it runs,
+    and as new as all sources allow, whose rules of texts it must have."""
+    return max(await shadow_major(configuration), await _newest(configuration))
+
+
+async def _newest(configuration: Configuration) -> int:
     found = await asyncio.gather(*map(_major, configuration.databases))
     unknown = [
         source.name
@@ -46,7 +56,7 @@ async def shadow_major(configuration: Configuration) -> int:
     ]
     if unknown:
         _logger.warning("version of a source not known", sources=unknown, catalog=MAJOR_OLD)
-    return chosen(shadow, found)
+    return chosen(config.Shadow(), found)
 
 
 async def _major(source: config.Source) -> int | None:

@@ -1,7 +1,7 @@
 """The demonstration's `sallyport.yaml`: an ordinary configuration, for an ordinary gate.
 
 This file must not know how a configuration is read. What it writes is what an operator would write
-for one issuer, one policy file and one source, and is worth reading as an example.
+for one issuer, two policy files, a database and a folder, and is worth reading as an example.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ POLICY_FILE: Final = (
     Path(__file__).resolve().parent.parent.parent / "policies" / "examples" / "company.yaml"
 )
 """Read where it lies: edit it while the demonstration runs, and the gate follows."""
+
+FILES_SOURCE: Final = "files"
+"""How the policy names the sample company's folder of files."""
+
+FILES_POLICY_FILE: Final = Path(__file__).resolve().with_name("company_files.yaml")
 
 _HEADER: Final = "# Written by `sallyport demo` at each start: changes here do not last.\n"
 
@@ -49,7 +54,7 @@ def configuration_text(
                 }
             ]
         },
-        "policies": [str(POLICY_FILE)],
+        "policies": [str(POLICY_FILE), str(FILES_POLICY_FILE)],
         "sources": [
             {
                 "name": SOURCE,
@@ -59,10 +64,11 @@ def configuration_text(
                 "user": company.GATE_ROLE,
                 "password": {"file": str(state.gate_password)},
                 "tls": {"mode": "disable"},  # a Unix socket in a private folder
-            }
+            },
+            {"name": FILES_SOURCE, "kind": "files", "folder": str(state.files)},
         ],
         # So that `\d` shows the tables at once, as where a database's owner has set its path.
-        "search_path": list(company.SCHEMAS),
+        "search_path": [*company.SCHEMAS, FILES_SOURCE],
         # The demonstration's log is for looking at, not for a court: 50 ms may be lost with power.
         "audit": {"directory": str(state.audit), "mode": "fast"},
         # Distributions' psql is often 15 or 16, whose \l a newer catalog does not answer.

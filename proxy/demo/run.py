@@ -109,6 +109,8 @@ async def _opened(
             await cluster.start()
         with progress.steps() as begin:
             await company.load(cluster.connect, gate_password=state.password(), progress=begin)
+        with progress.step("web events as Parquet, targets as a spreadsheet"):
+            await _write_files(state.files)
         state.configuration.write_text(
             configuration_text(
                 state, issuer, listen=(HOST, port), socket_directory=cluster.socket_directory
@@ -123,6 +125,15 @@ async def _opened(
             psql=cluster.pg_bin("psql"),
             token_command=options.token_command,
         )
+
+
+async def _write_files(folder: Path) -> None:
+    """Write the sample files, in a process of its own. Raises DemoError."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "proxy.files.sample", str(folder)
+    )
+    if await process.wait() != 0:
+        raise DemoError(f"the sample files cannot be written to {folder}")
 
 
 def _choose_port(wanted: int | None) -> int:

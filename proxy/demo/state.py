@@ -44,6 +44,11 @@ class State:
         return self.directory / "access"
 
     @property
+    def files(self) -> Path:
+        """The sample company's files."""
+        return self.directory / "files"
+
+    @property
     def audit(self) -> Path:
         """The audit log."""
         return self.directory / "audit"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,7 @@ import yaml
 
 from proxy.runtime.config import Configuration, load
 from proxy.runtime.config_model import Shadow
-from proxy.shadow_major import chosen, shadow_major
+from proxy.shadow_major import chosen, merge_major, shadow_major
 from tests.servers import postgres
 
 
@@ -80,3 +81,13 @@ async def test_a_source_that_cannot_be_asked_may_be_an_old_one(
     assert await shadow_major(configuration(tmp_path, [new, nobody], "password")) == 16
     assert await shadow_major(configuration(tmp_path, [new], "jwks.json")) == 16  # refused
     assert await shadow_major(configuration(tmp_path, [new], "absent")) == 16
+
+
+async def test_the_merge_engine_knows_the_rules_of_new_sources(
+    tmp_path: Path, postgres_of: Callable[[int], postgres.Server]
+) -> None:
+    old, new = postgres_of(16).port, postgres_of(18).port
+    pinned = replace(configuration(tmp_path, [new], "password"), shadow=Shadow(major="16"))
+    assert (await shadow_major(pinned), await merge_major(pinned)) == (16, 18)
+    assert await merge_major(replace(pinned, shadow=Shadow(major="18"))) == 18
+    assert await merge_major(configuration(tmp_path, [new, old], "password")) == 16

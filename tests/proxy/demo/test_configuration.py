@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proxy.demo import company
-from proxy.demo.configuration import POLICY_FILE, configuration_text
+from proxy.demo.configuration import FILES_POLICY_FILE, POLICY_FILE, configuration_text
 from proxy.demo.issuer import DemoIssuer
 from proxy.demo.state import State
 from proxy.runtime.config import ConfigurationError, load
@@ -19,6 +19,7 @@ def written(tmp_path: Path) -> Path:
     """A state directory with its configuration, as at a start."""
     state = State(tmp_path)
     state.password()
+    state.files.mkdir()
     state.configuration.write_text(
         configuration_text(
             state,
@@ -32,13 +33,15 @@ def written(tmp_path: Path) -> Path:
 
 def test_the_loader_takes_it(written: Path) -> None:
     configuration = load(written, is_demonstration=True)
-    (source,) = configuration.sources
+    (source,) = configuration.databases
+    (files,) = configuration.folders
     (issuer,) = configuration.identity.issuers
     assert (configuration.listen.host, configuration.listen.port) == ("127.0.0.1", 15432)
     assert (source.database, source.user) == (company.DATABASE, company.GATE_ROLE)
     assert source.hosts == (str(written.parent / "sockets"),)
     assert issuer.issuer == DEMO_ISSUER
-    assert configuration.policies == (POLICY_FILE,)
+    assert configuration.policies == (POLICY_FILE, FILES_POLICY_FILE)
+    assert (files.name, files.folder) == ("files", State(written.parent).files)
 
 
 def test_a_real_gate_refuses_it(written: Path) -> None:

@@ -38,7 +38,7 @@ class StandIn:
     async def __call__(self, configuration_file: Path) -> AsyncIterator[None]:
         configuration = load(configuration_file, is_demonstration=True)
         self.port = configuration.listen.port
-        (source,) = configuration.sources
+        (source,) = configuration.databases
         assert source.password is not None
         assert source.password.file is not None
         connection = await asyncpg.connect(

@@ -44,7 +44,7 @@ class Company:
 
     async def source(self) -> asyncpg.Connection:
         """A superuser's connection to the company's database, past the gate."""
-        (source,) = load(self.state.configuration, is_demonstration=True).sources
+        (source,) = load(self.state.configuration, is_demonstration=True).databases
         return await asyncpg.connect(
             host=source.hosts[0],
             user=SUPERUSER,
