@@ -308,7 +308,10 @@ def _catalog(commands: Subcommands, state: Path) -> None:
         "PGPASSWORD=… sallyport catalog import postgresql://me@db.example/shop --schema sales",
     )
     parser.add_argument(
-        "dsn", nargs="?", metavar="DSN", help="PostgreSQL connection string; keep passwords out"
+        "dsn",
+        nargs="?",
+        metavar="DSN",
+        help="PostgreSQL connection string without a password, or a folder",
     )
     parser.add_argument("--source", metavar="NAME", help="a source of the configuration")
     parser.add_argument("--name", help="how the policy calls the source (default: main)")

@@ -100,3 +100,19 @@ def test_no_connection_string_and_no_password_is_ever_printed(
         assert "hunter2" not in ended.err + ended.out
     ended = sallyport("catalog", "import", "--source", "shop")
     assert GATE_PASSWORD not in ended.err + ended.out
+
+
+def test_a_folder_of_files(workplace: Workplace, sallyport: Run) -> None:
+    folder = workplace.directory / "files"
+    (folder / "visits").mkdir(parents=True)
+    (folder / "visits/1.csv").write_text("id,email,seconds\n1,a@x.test,1.5\n")
+    ended = sallyport("catalog", "import", str(folder), "--name", "web")
+    assert ended.code == 0
+    content = yaml.safe_load(ended.out)
+    assert content["source"] == "web"
+    assert content["tables"]["web.visits"]["columns"] == {
+        "id": "visible",
+        "email": "absent",
+        "seconds": "visible",
+    }
+    assert sallyport("catalog", "import", str(folder), "--name", "Not A Name").code == 2

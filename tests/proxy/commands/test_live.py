@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
 from proxy.catalog.virtual import CatalogError
-from proxy.commands.live import SourceView, look_at_sources, unreadable
+from proxy.commands.live import SourceView, look_at_source, look_at_sources, unreadable
 from proxy.demo.terminal import Progress
-from proxy.runtime.config import load
+from proxy.runtime.config import Files, load
 from proxy.runtime.credential import CredentialError
 from tests.proxy.commands.conftest import GATE_PASSWORD, Workplace
 
@@ -80,3 +81,17 @@ async def test_settings_that_cannot_be_used(workplace: Workplace, tmp_path: Path
     (tmp_path / "broken.pem").write_text("no certificate")
     view = await look(workplace, tls={"certificate_authority": "broken.pem"})
     assert len(view.failures) == 1
+
+
+async def test_a_folder_is_looked_at(workplace: Workplace, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    (folder / "a.csv").write_text("n\n1\n")
+    files = Files("web", "files", folder)
+    view = await look_at_source(files, ())
+    assert (view.failures, view.role) == ([], None)
+    assert view.catalog is not None
+    assert [key.name for key in view.catalog.relations] == ["a"]
+    gone = await look_at_source(replace(files, folder=tmp_path / "gone"), ())
+    assert gone.failures
+    assert gone.catalog is None
