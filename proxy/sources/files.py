@@ -4,14 +4,13 @@ It must not know policy, Postgres' protocol or SQL beyond a fragment's own plan 
 
 Theory of operation. A reader is a process (`files_process.py`) that one statement has at a time; it
 keeps nothing of a statement but which files it has looked at. There are no transactions in a
-folder. In a snapshot (REPEATABLE READ and above) the first statement that reads a table fixes the
-state of its files, and a later one that finds another state is refused, never mixed with it.
+folder: each query reads its files as they are, whole or not at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from policies.claims import ClaimValue
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 
 _IDLE: Final = b"I"
 _BEGUN: Final = b"T"
-_SNAPSHOTS: Final = frozenset({"REPEATABLE READ", "SERIALIZABLE"})
 
 
 class FilesSource:
@@ -142,11 +140,14 @@ class CsvStream:
     """Rows of a query over files, as CSV for COPY; close it unless it was read to its end."""
 
     def __init__(
-        self, source: FilesSource, reader: Reader, rows: AsyncGenerator[tuple[int, bytes], None]
-    ):
-        self._source = source
+        self,
+        reader: Reader,
+        rows: AsyncGenerator[tuple[int, bytes], None],
+        then: Callable[[Reader], None],
+    ) -> None:
         self._reader = reader
         self._rows = rows
+        self._then = then
         self._is_over = False
 
     def __aiter__(self) -> AsyncIterator[CsvBatch]:
@@ -170,7 +171,7 @@ class CsvStream:
     def _end(self) -> None:
         if not self._is_over:
             self._is_over = True
-            self._source.take_back(self._reader)
+            self._then(self._reader)
 
 
 class FilesConnection:
@@ -214,7 +215,12 @@ class FilesConnection:
         self._reading.add(reader)
         named = ", ".join(f"{schema}.{name}" for schema, name in query.relations)
         request: dict[str, object] = {"sql": query.sql, "tables": tables, "values": values}
-        return CsvStream(self._source, reader, reader.read(request, named))
+        return CsvStream(reader, reader.read(request, named), self._take_back)
+
+    def _take_back(self, reader: Reader) -> None:
+        # From here on it may be another's: `cancel` must not meet it any more.
+        self._reading.discard(reader)
+        self._source.take_back(reader)
 
     def pin(self, pins: Mapping[str, str]) -> None:
         """See base.SourceConnection."""
@@ -274,9 +280,8 @@ class FilesConnection:
 
     async def cancel(self) -> None:
         """End what is being read."""
-        for reader in self._reading:
-            if not reader.is_usable:
-                reader.abort()
+        for reader in tuple(self._reading):
+            reader.abort()
 
     async def release(self) -> None:
         """See base.SourceConnection."""

@@ -88,6 +88,17 @@ async def test_cancel_ends_what_is_read(source: FilesSource) -> None:
     assert source.pool_figures.busy == 0
 
 
+async def test_cancel_does_not_meet_a_reader_that_went_on_to_another(source: FilesSource) -> None:
+    await source.start()
+    one, other = await source.acquire({}), await source.acquire({})
+    stream = await one.read(ALL, [])
+    assert sum([batch.count async for batch in stream]) == 50_000
+    stream = await other.read(ALL, [])
+    first = await anext(stream)
+    await one.cancel()
+    assert first.count + sum([batch.count async for batch in stream]) == 50_000
+
+
 async def test_a_transaction_is_the_clients_and_a_whole_statement_nobodys(
     source: FilesSource,
 ) -> None:
