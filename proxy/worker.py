@@ -134,7 +134,12 @@ async def opened(
         if refused:
             raise StartRefused("\n".join(refused.values()))
         _beside(_admit_late(sources, upkeep, admitted), "admission", stack)
-        shadow = Shadow(post.cluster, configuration.database, configuration.shadow.classes_max)
+        shadow = Shadow(
+            post.cluster,
+            configuration.database,
+            configuration.shadow.classes_max,
+            configuration.shadow.bytes_max,
+        )
         await shadow.start()
         stack.push_async_callback(shadow.close)
         merger = _merger(configuration, post, stack)

@@ -1,4 +1,5 @@
-"""Makes and drops the databases of the shadow: the locked-down template, and one per class.
+"""Makes and drops the databases of the shadow: the locked-down template, and one per class; beside
+it, until it is built, a *draft* that holds the relations which statements have named so far.
 
 Each class database is built from the bare template with visible columns only. Copying a fuller one
 and dropping columns would leave rows in pg_attribute that tell how many there were.
@@ -11,21 +12,23 @@ processes from building the same one.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from importlib import resources
-from typing import Final, Protocol
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import asyncpg
 
-from proxy.catalog.definition import definition, quote_identifier
+from proxy.catalog.class_building import ClusterAddress, build, renumber, script
+from proxy.catalog.definition import Definition, definition, quote_identifier
 from proxy.catalog.virtual import CatalogError, ClassCatalog
 from proxy.wire.type_oids import FIRST_OWN_OID
 
 TEXT_OID: Final = 25
 CLASS_PREFIX: Final = "c_"
+DRAFT_PREFIX: Final = "d_"
 CLASS_DIGITS: Final = 24  # 96 bits of the class key: not to be guessed, nor met by chance
 # The slowest of 443 clients' catalog statements takes 0.3 s, all columns of 2,000 tables some 5 s.
 STATEMENT_TIMEOUT_MS: Final = 10_000
@@ -39,12 +42,6 @@ _ROLE_SETTINGS: Final = {
     "lock_timeout": str(LOCK_TIMEOUT_MS),
     "idle_in_transaction_session_timeout": str(IDLE_TRANSACTION_TIMEOUT_MS),
 }
-
-
-class ClusterAddress(Protocol):
-    """What is needed of a running cluster: a superuser connection to one of its databases."""
-
-    async def connect(self, database: str = "postgres") -> asyncpg.Connection: ...
 
 
 @dataclass(frozen=True)
@@ -82,14 +79,19 @@ def class_name(catalog: ClassCatalog, template: str) -> str:
     return CLASS_PREFIX + digest[:CLASS_DIGITS]
 
 
+def draft_name(name: str) -> str:
+    """The name of the draft of the class `name`."""
+    return DRAFT_PREFIX + name.removeprefix(CLASS_PREFIX)
+
+
 async def prepare_template(cluster: ClusterAddress, database_name: str) -> str:
     """The locked-down template whose clients see `database_name`; made unless it is there.
 
     Returns its name. Templates and classes of another lock-down script are dropped.
     """
-    script = _script("lockdown.sql")
+    lockdown = script("lockdown.sql")
     digest = hashlib.sha256(
-        f"{script}\0{_script('renumber.sql')}\0{database_name}".encode()
+        f"{lockdown}\0{script('renumber.sql')}\0{database_name}".encode()
     ).hexdigest()
     name = f"bare_{digest[:CLASS_DIGITS]}"
     admin = await cluster.connect()
@@ -128,7 +130,7 @@ async def lock_down(cluster: ClusterAddress, database: str, database_name: str) 
         await connection.execute(
             "SELECT set_config('sallyport.database_name', $1, false)", database_name
         )
-        await connection.execute(_script("lockdown.sql"))
+        await connection.execute(script("lockdown.sql"))
     finally:
         await connection.close()
 
@@ -136,23 +138,37 @@ async def lock_down(cluster: ClusterAddress, database: str, database_name: str) 
 async def _prepare_numbers(cluster: ClusterAddress, database: str) -> None:
     connection = await cluster.connect(database)
     try:
-        await _renumber(connection)
+        await renumber(connection)
     finally:
         await connection.close()
 
 
 async def _drop_all(admin: asyncpg.Connection) -> None:
     """Forget what an older script made; what another process still uses is left to it."""
-    rows = await admin.fetch("SELECT datname FROM pg_database WHERE datname ~ '^(new_|bare_|c_)'")
+    rows = await admin.fetch(
+        "SELECT datname FROM pg_database WHERE datname ~ '^(new_|bare_|[cd]_)'"
+    )
     for row in rows:
         await drop_class(admin, row["datname"])
 
 
-async def drop_class(admin: asyncpg.Connection, name: str) -> None:
-    """Drop a class's database and role, unless another process is connected to it."""
+async def drop_class(admin: asyncpg.Connection, name: str) -> bool:
+    """Drop a class's database and role, unless another process is connected to it; whether it is
+    gone."""
     with suppress(asyncpg.ObjectInUseError, asyncpg.DependentObjectsStillExistError):
         await admin.execute(f"DROP DATABASE IF EXISTS {quote_identifier(name)}")
         await admin.execute(f"DROP ROLE IF EXISTS {quote_identifier(name)}")
+        return True
+    return False
+
+
+async def class_sizes(admin: asyncpg.Connection) -> dict[str, int]:
+    """Bytes on disk of each database of a class, oldest first: all processes' together."""
+    rows = await admin.fetch(
+        "SELECT datname, coalesce(pg_database_size(oid), 0) FROM pg_database"
+        " WHERE datname ~ '^[cd]_' ORDER BY oid"
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def ensure_class(cluster: ClusterAddress, catalog: ClassCatalog, template: str) -> Oids:
@@ -165,14 +181,44 @@ async def ensure_class(cluster: ClusterAddress, catalog: ClassCatalog, template:
     try:
         await admin.execute("SELECT pg_advisory_lock(hashtext($1))", name)
         if not await database_exists(admin, name):
-            await _build(cluster, admin, catalog, template)
+            async with _made(admin, name, template) as building:
+                steps = await _steps(admin, catalog)
+                await build(cluster, building, steps)
     finally:
         await admin.close()
-    connection = await cluster.connect(name)
+    return await _oids_in(cluster, name, catalog)
+
+
+async def ensure_draft(
+    cluster: ClusterAddress,
+    catalog: ClassCatalog,
+    template: str,
+    relations: frozenset[tuple[str, str]],
+) -> Oids:
+    """Make a database with the class's types and at least these of its relations, numbered as in
+    the whole; or add those that it lacks. What may be described there is answered nowhere.
+
+    Raises CatalogError as `ensure_class` does.
+    """
+    name = draft_name(class_name(catalog, template))
+    admin = await cluster.connect()
     try:
-        return await _read_oids(connection, catalog)
+        await admin.execute("SELECT pg_advisory_lock(hashtext($1))", name)
+        if await database_exists(admin, name):
+            missing = relations - await _relations_in(cluster, name)
+            if missing:
+                steps = await _steps(admin, catalog, missing)
+                await build(cluster, name, replace(steps, types=(), operators=()), missing)
+        else:
+            async with _made(admin, name, template) as building:
+                steps = await _steps(admin, catalog, relations)
+                await build(cluster, building, steps, relations)
+    except CatalogError:
+        await drop_class(admin, name)  # half of it may be there
+        raise
     finally:
-        await connection.close()
+        await admin.close()
+    return await _oids_in(cluster, name, catalog)
 
 
 async def database_exists(admin: asyncpg.Connection, name: str) -> bool:
@@ -182,17 +228,21 @@ async def database_exists(admin: asyncpg.Connection, name: str) -> bool:
     )
 
 
-async def _build(
-    cluster: ClusterAddress, admin: asyncpg.Connection, catalog: ClassCatalog, template: str
-) -> None:
-    name = class_name(catalog, template)
+@asynccontextmanager
+async def _made(admin: asyncpg.Connection, name: str, template: str) -> AsyncIterator[str]:
+    """Make a database and its role; while it is filled it has the name that is given, then its
+    own."""
     building = f"new_{name}"
     await admin.execute(f"DROP DATABASE IF EXISTS {building}")
     await make_role(admin, name, CONNECTIONS_PER_CLASS_MAX)
     for setting, value in _ROLE_SETTINGS.items():
         await admin.execute(f"ALTER ROLE {name} SET {setting} = '{value}'")
     await admin.execute(f"CREATE DATABASE {building} TEMPLATE {template}")
-    await _define(cluster, building, catalog)
+    try:
+        yield building
+    except BaseException:
+        await drop_class(admin, building)
+        raise
     await admin.execute(f"REVOKE ALL ON DATABASE {building} FROM PUBLIC")
     await admin.execute(f"GRANT CONNECT ON DATABASE {building} TO {name}")
     await admin.execute(f"ALTER DATABASE {building} RENAME TO {name}")
@@ -210,75 +260,50 @@ async def make_role(
     )
 
 
-async def _define(cluster: ClusterAddress, database: str, catalog: ClassCatalog) -> None:
-    """Build the class's schema; what depends on OIDs in a session of its own, which has cached
-    none. Raises CatalogError."""
+async def _steps(
+    admin: asyncpg.Connection,
+    catalog: ClassCatalog,
+    only: frozenset[tuple[str, str]] | None = None,
+) -> Definition:
+    rows = await admin.fetch("SELECT name FROM pg_available_extensions()")
+    return await asyncio.to_thread(definition, catalog, {row["name"] for row in rows}, only)
+
+
+async def _relations_in(cluster: ClusterAddress, database: str) -> set[tuple[str, str]]:
     connection = await cluster.connect(database)
     try:
-        rows = await connection.fetch("SELECT name FROM pg_available_extensions()")
-        steps = definition(catalog, {row["name"] for row in rows})
+        await renumber(connection)  # whoever added some may have died before
+        return set(await _read_relations(connection))
     finally:
         await connection.close()
-    for step in filter(None, (steps.types, steps.objects, steps.dependents)):
-        connection = await cluster.connect(database)
-        try:
-            async with connection.transaction():
-                await _execute_all(connection, step)
-                await _restrict_extensions(connection)
-            await _renumber(connection)
-        finally:
-            await connection.close()
 
 
-async def _execute_all(connection: asyncpg.Connection, statements: Sequence[str]) -> None:
-    script = ["SET LOCAL search_path TO pg_catalog", *statements]
+async def _oids_in(cluster: ClusterAddress, database: str, catalog: ClassCatalog) -> Oids:
+    connection = await cluster.connect(database)
     try:
-        await connection.execute(";\n".join(script))
-    except asyncpg.PostgresError as error:
-        raise CatalogError(f"the catalog of a class cannot be built: {error}") from error
+        return await _read_oids(connection, catalog)
+    finally:
+        await connection.close()
 
 
-async def _renumber(connection: asyncpg.Connection) -> None:
-    async with connection.transaction():
-        await connection.execute(_script("renumber.sql"))
-
-
-def _script(name: str) -> str:
-    return resources.files("proxy.catalog").joinpath(name).read_text("utf-8")
-
-
-async def _restrict_extensions(connection: asyncpg.Connection) -> None:
-    """Volatile functions that an extension brought are as unwelcome as Postgres' own."""
-    await connection.execute(
-        """
-        DO $$
-        DECLARE function regprocedure;
-        BEGIN
-            FOR function IN
-                SELECT p.oid FROM pg_proc p
-                WHERE p.pronamespace NOT IN ('pg_catalog'::regnamespace,
-                                             'information_schema'::regnamespace)
-                  AND p.provolatile = 'v' AND p.prokind <> 'p'
-            LOOP
-                EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM PUBLIC', function);
-            END LOOP;
-        END $$
-        """
+async def _read_relations(connection: asyncpg.Connection) -> dict[tuple[str, str], int]:
+    rows = await connection.fetch(
+        "SELECT n.nspname, c.relname, c.oid::bigint FROM pg_class c"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind IN ('r','p','v','m','f') AND c.oid >= 16384"
     )
+    return {(row[0], row[1]): row[2] for row in rows}
 
 
 async def _read_oids(connection: asyncpg.Connection, catalog: ClassCatalog) -> Oids:
-    relations = await connection.fetch(
-        "SELECT n.nspname, c.relname, c.oid::bigint FROM pg_class c"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r','v','m','f')"
-    )
+    relations = await _read_relations(connection)
     types = await connection.fetch(
         "SELECT n.nspname, t.typname, t.oid::bigint, t.typarray::bigint, t.typtype::text,"
         " t.typbasetype::bigint FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace"
         " WHERE n.nspname <> 'pg_catalog' AND t.typcategory <> 'A'"
     )
     return Oids(
-        relations={(r[0], r[1]): r[2] for r in relations if (r[0], r[1]) in catalog.relations},
+        relations={place: oid for place, oid in relations.items() if place in catalog.relations},
         row_arrays={r[3]: r[2] for r in types if (r[0], r[1]) in catalog.relations},
         **_type_maps(catalog, {(r[0], r[1]): tuple(r)[2:] for r in types}),
     )

@@ -11,7 +11,7 @@ This file must not know connections or policies.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy.catalog.stand_in import stand_in_types, stand_ins
@@ -23,9 +23,20 @@ from proxy.catalog.virtual import (
     TypeDefinition,
     VisibleRelation,
 )
+from proxy.catalog.written import WrittenColumn, WrittenKey, WrittenSequence, WrittenTable
+from proxy.wire.type_oids import FIRST_OWN_OID
 
 FOREIGN_SERVER: Final = "remote"  # a foreign table needs some server; its name tells nothing
 STANDARD_COLLATIONS: Final = frozenset({"C", "POSIX"})  # those that every Postgres has
+# A draft may have got it with another foreign table.
+_ONCE: Final = "DO $$ BEGIN {}; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+# Postgres would scan tables that have no storage. There are no rows in them that could break it.
+_VALIDATED: Final = (
+    "SET LOCAL allow_system_table_mods = on",
+    "UPDATE pg_catalog.pg_constraint SET convalidated = true WHERE NOT convalidated",
+)
+SEQUENCE_MAXIMA: Final = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}
+NAME_OID: Final = 19  # its indexes hold values of another type
 _KEYED_KINDS: Final = "rp"  # relation kinds that are shown as tables, and may so carry keys
 _ACTIONS: Final = {
     "a": "NO ACTION",
@@ -68,23 +79,34 @@ def type_definition(catalog: ClassCatalog) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """Statements that build a class in a database made from the bare template, in order.
+    """What builds a class in a database made from the bare template, in this order.
 
-    Between `objects` and `dependents` the objects get their lasting numbers: a view holds the OIDs
-    of the types that it names inside a stored expression. `types`, if there are any, get theirs
-    even earlier: operators and casts over them could not follow.
+    `types` are statements that make schemas and types, `operators` those that give stand-ins their
+    functions, `written` the tables that are written straight into the catalogs, `objects` whatever
+    else needs a statement, `dependents` what holds the numbers of others inside a stored
+    expression: before it the others have got theirs.
     """
 
+    types: tuple[str, ...]
+    operators: tuple[str, ...]
+    written: tuple[WrittenTable, ...]
     objects: tuple[str, ...]
     dependents: tuple[str, ...]
-    types: tuple[str, ...] = ()
+    relation_names: frozenset[tuple[str, str]] = frozenset()
+    """(schema, name) of all relations of the class."""
 
 
-def definition(catalog: ClassCatalog, extensions: Collection[str] = ()) -> Definition:
+def definition(
+    catalog: ClassCatalog,
+    extensions: Collection[str] = (),
+    only: Collection[tuple[str, str]] | None = None,
+) -> Definition:
     """How to build `catalog`.
 
     `extensions` are those that the shadow's own installation can create: types of any other become
     stand-ins. So does a trusted extension without a review, for it may hold what is not listed.
+    `only` leaves out all statements for other relations; those that would be written are in
+    `written` without their columns, as their names and numbers are chosen together.
     Everything is granted to PUBLIC: only the class's own role may connect. Raises CatalogError when
     two sources define one type differently.
     """
@@ -98,37 +120,49 @@ def definition(catalog: ClassCatalog, extensions: Collection[str] = ()) -> Defin
         if kind.kind not in "edc" and (kind.extension is None or kind.extension not in extensions)
     }
     stand_in_names = {(types[oid].schema, types[oid].name) for oid in plain}
-    relations = list(catalog.relations.values())
     namers = {
         source: _Namer(own_types, stand_in_names) for source, own_types in catalog.types.items()
     }
 
-    def made(relation: VisibleRelation) -> str:
-        namer = namers.get(relation.relation.source) or _Namer({}, stand_in_names)
-        return _relation(relation, namer)
+    def namer_of(relation: VisibleRelation) -> _Namer:
+        return namers.get(relation.relation.source) or _Namer({}, stand_in_names)
 
+    def is_wanted(relation: VisibleRelation) -> bool:
+        return only is None or (relation.schema, relation.name) in only
+
+    relations = list(catalog.relations.values())
+    written = [one for one in relations if _is_written(one, namer_of(one))]
+    stated = [one for one in relations if is_wanted(one) and not _is_written(one, namer_of(one))]
     before = list(_schemas(catalog, types.values()))
     before += _extensions(types.values(), extensions)
     before += (text for one in missing for text in stand_in_types(one))
     others = {oid: kind for oid, kind in types.items() if (kind.schema, kind.name) not in own}
     before += _types(others, plain, extensions)
-    objects = [text for one in missing for text in stand_ins(one)]
-    if any(relation.relation.kind == "f" for relation in relations):
-        objects.append("CREATE FOREIGN DATA WRAPPER remote")
-        objects.append(f"CREATE SERVER {FOREIGN_SERVER} FOREIGN DATA WRAPPER remote")
-    objects += (made(relation) for relation in relations if not _is_view(relation))
-    for relation in relations:
+    operators = tuple(text for one in missing for text in stand_ins(one))
+    objects = []
+    if any(relation.relation.kind == "f" for relation in stated):
+        objects.append(_ONCE.format("CREATE FOREIGN DATA WRAPPER remote"))
+        objects.append(_ONCE.format(f"CREATE SERVER {FOREIGN_SERVER} FOREIGN DATA WRAPPER remote"))
+    objects += (_relation(one, namer_of(one)) for one in stated if not _is_view(one))
+    for relation in relations if only is None else ():
         objects += _foreign_keys(catalog, relation)
-    dependents = [made(relation) for relation in relations if _is_view(relation)]
-    for relation in relations:
+    if objects:
+        objects += _VALIDATED
+    dependents = [_relation(one, namer_of(one)) for one in stated if _is_view(one)]
+    for relation in stated:
         dependents += _comments(relation)
-    for schema in sorted(catalog.schemas | {"public"}):
-        name = quote_identifier(schema)
-        dependents.append(f"GRANT USAGE ON SCHEMA {name} TO PUBLIC")
-        dependents.append(f"GRANT SELECT ON ALL TABLES IN SCHEMA {name} TO PUBLIC")
-    if not missing:
-        return Definition((*before, *objects), tuple(dependents))
-    return Definition(tuple(objects), tuple(dependents), tuple(before))
+    dependents += (
+        f"GRANT SELECT ON {qualified(relation.schema, relation.name)} TO PUBLIC"
+        for relation in stated
+    )
+    return Definition(
+        tuple(before),
+        operators,
+        tuple(_written(one, namer_of(one), is_wanted(one)) for one in written),
+        tuple(objects),
+        tuple(dependents),
+        frozenset(catalog.relations),
+    )
 
 
 def _is_view(relation: VisibleRelation) -> bool:
@@ -161,6 +195,7 @@ def _schemas(catalog: ClassCatalog, types: Iterable[TypeDefinition]) -> Iterator
     for name in sorted(names):
         if name != "public":
             yield f"CREATE SCHEMA {quote_identifier(name)}"
+            yield f"GRANT USAGE ON SCHEMA {quote_identifier(name)} TO PUBLIC"
         comment = catalog.schema_comments.get(name)
         if comment is not None:
             yield f"COMMENT ON SCHEMA {quote_identifier(name)} IS {quote_literal(comment)}"
@@ -218,8 +253,16 @@ class _Namer:
         self._types = types
         self._stand_ins = stand_ins
 
+    def definition(self, column: Column) -> TypeDefinition | None:
+        """The type of the column, or of its elements, unless it is built in."""
+        return self._types.get(column.element_oid) or self._types.get(column.type_oid)
+
+    def is_stand_in(self, found: TypeDefinition) -> bool:
+        """Whether values of the type are shown as texts: it takes no modifier then."""
+        return found.is_row_type or (found.schema, found.name) in self._stand_ins
+
     def type_name(self, column: Column) -> str:
-        found = self._types.get(column.element_oid) or self._types.get(column.type_oid)
+        found = self.definition(column)
         suffix = "[]" if column.element_oid else ""
         if found is None:
             return column.type_name
@@ -228,6 +271,69 @@ class _Namer:
         if (found.schema, found.name) in self._stand_ins:
             return qualified(found.schema, found.name) + suffix  # a stand-in takes no modifier
         return column.type_name
+
+
+def _is_written(relation: VisibleRelation, namer: _Namer) -> bool:
+    """Whether nothing about the table needs a statement of its own."""
+    if relation.relation.kind == "f" or _is_view(relation):
+        return False
+    keys = {name for key in (relation.primary_key, *relation.unique_keys) for name in key}
+    for column in relation.columns:
+        if column.is_masked and "(" in column.type_name:
+            return False  # only Postgres knows what number the modifier is
+        if column.name in keys and not _is_plainly_ordered(column, namer):
+            return False
+    return True
+
+
+def _is_plainly_ordered(column: Column, namer: _Namer) -> bool:
+    """Whether `written_rows` finds the operator class that an index over the column has."""
+    found = namer.definition(column)
+    if found is None:
+        return column.type_oid != NAME_OID
+    if found.kind == "d":
+        return found.base_type_oid < FIRST_OWN_OID
+    return found.kind == "e"
+
+
+def _written(relation: VisibleRelation, namer: _Namer, is_wanted: bool = True) -> WrittenTable:
+    columns: list[WrittenColumn] = []
+    sequences = []
+    has_identity = relation.relation.kind in _KEYED_KINDS
+    for column in relation.columns:
+        if not (is_wanted or column.identity):
+            continue
+        found = namer.definition(column)
+        is_stand_in = found is not None and namer.is_stand_in(found)
+        collation = column.collation if column.collation in STANDARD_COLLATIONS else None
+        identity = column.identity if has_identity else ""
+        columns.append(
+            WrittenColumn(
+                column.name,
+                namer.type_name(column),
+                -1 if is_stand_in else column.typmod,
+                column.not_null or bool(identity),
+                identity,
+                column.dimensions or int(bool(column.element_oid)),
+                collation,
+                column.comment,
+            )
+        )
+        if identity:
+            highest = SEQUENCE_MAXIMA[column.type_name]
+            sequences.append(WrittenSequence(column.name, True, column.type_name, highest=highest))
+    keys = [WrittenKey("u", columns) for columns in relation.unique_keys]
+    if relation.primary_key:
+        keys.insert(0, WrittenKey("p", relation.primary_key))
+    not_null = set(relation.primary_key)
+    return WrittenTable(
+        relation.schema,
+        relation.name,
+        tuple(replace(one, not_null=one.not_null or one.name in not_null) for one in columns),
+        relation.comment,
+        tuple(keys) if relation.relation.kind in _KEYED_KINDS else (),
+        tuple(sequences),
+    )
 
 
 def _relation(relation: VisibleRelation, namer: _Namer) -> str:
@@ -293,6 +399,7 @@ def _foreign_keys(catalog: ClassCatalog, relation: VisibleRelation) -> Iterator[
                 f" {qualified(referenced.schema, referenced.name)}"
                 f" ({_names(key.referenced_columns)})"
                 f" ON UPDATE {_ACTIONS[key.on_update]} ON DELETE {_ACTIONS[key.on_delete]}"
+                " NOT VALID"
             )
 
 

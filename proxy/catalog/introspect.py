@@ -57,7 +57,8 @@ WITH RECURSIVE domain_base(oid, base) AS (
 )
 SELECT a.attrelid::bigint AS relation_oid, a.attname AS name, a.atttypid::bigint AS type_oid,
        pg_catalog.format_type(a.atttypid, a.atttypmod) AS type_name, a.attnum AS position,
-       a.atttypmod AS typmod, a.attnotnull AS not_null, a.attgenerated::text AS generated,
+       a.atttypmod AS typmod, a.attndims AS dimensions, a.attnotnull AS not_null,
+       a.attgenerated::text AS generated,
        a.attidentity::text AS identity, l.collname AS collation_name,
        ln.nspname AS collation_schema, a.attcollation::bigint AS collation_oid,
        t.typcollation::bigint AS type_collation_oid,
@@ -302,6 +303,7 @@ def _column(row: Mapping[str, Any]) -> Column:
         base_type_oid=row["base_type_oid"],
         element_oid=row["element_oid"],
         comment=row["comment"],
+        dimensions=row["dimensions"],
     )
 
 

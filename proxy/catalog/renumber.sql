@@ -52,7 +52,9 @@ BEGIN
         EXECUTE format(
             'INSERT INTO pg_catalog.pgv_number
              SELECT %1$L::regclass, o.oid, i.type || '' '' || i.identity
-             FROM %1$s o, pg_identify_object(%1$L::regclass, o.oid, 0) i WHERE o.oid >= 16384',
+             FROM %1$s o, pg_identify_object(%1$L::regclass, o.oid, 0) i
+             WHERE o.oid BETWEEN 16384 AND 16777216
+             UNION ALL SELECT %1$L::regclass, o.oid, '''' FROM %1$s o WHERE o.oid > 16777216',
             catalog);
     END LOOP;
     DELETE FROM pg_catalog.pgv_number
@@ -60,12 +62,16 @@ BEGIN
            OR key ~ ' on pg_catalog\.pgv_number$';
     INSERT INTO pg_catalog.pgv_number
         SELECT 'pg_enum'::regclass, e.oid, 'label ' || e.enumtypid::regtype || '.' || e.enumlabel
-        FROM pg_enum e WHERE e.oid >= 16384;
+        FROM pg_enum e WHERE e.oid BETWEEN 16384 AND 16777216
+        UNION ALL SELECT 'pg_enum'::regclass, oid, '' FROM pg_enum WHERE oid > 16777216;
     INSERT INTO pg_catalog.pgv_number
         SELECT 'pg_trigger'::regclass, t.oid,
                concat_ws(' ', 'trigger of', k.key, t.tgfoid::regproc, t.tgrelid::regclass)
         FROM pg_trigger t JOIN pg_catalog.pgv_number k
-          ON k.class = 'pg_constraint'::regclass AND k.old = t.tgconstraint;
+          ON k.class = 'pg_constraint'::regclass AND k.old = t.tgconstraint
+        WHERE t.oid <= 16777216
+        UNION ALL SELECT 'pg_trigger'::regclass, oid, '' FROM pg_trigger WHERE oid > 16777216;
+    UPDATE pg_catalog.pgv_number SET new = old WHERE old > 16777216;
     UPDATE pg_catalog.pgv_number t SET key = 'toast of ' || o.key
         FROM pg_class c JOIN pg_catalog.pgv_number o
           ON o.class = 'pg_class'::regclass AND o.old = c.oid
@@ -78,9 +84,6 @@ BEGIN
     ANALYZE pg_catalog.pgv_number;
 
     -- What is numbered already stays; of two that meet at a number, the later name moves on.
-    UPDATE pg_catalog.pgv_number SET new = old
-        WHERE old IN (pg_catalog.pgv_number_of(key, 0), pg_catalog.pgv_number_of(key, 1),
-                      pg_catalog.pgv_number_of(key, 2), pg_catalog.pgv_number_of(key, 3));
     FOR attempt IN 0 .. 15 LOOP
         UPDATE pg_catalog.pgv_number n SET new = wanted.number
         FROM (SELECT DISTINCT ON (class, number) class, old, number

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from proxy.catalog.class_database import Oids
+from proxy.catalog.class_links import ClassLinks, LinkBudget, Turns
 from proxy.catalog.definition import quote_identifier, quote_literal
-from proxy.catalog.link import Answer, Link, LinkLost, fault_of
+from proxy.catalog.link import Answer, LinkLost, fault_of
+from proxy.catalog.mention import mentioned
 from proxy.catalog.virtual import ClassCatalog
 from proxy.faults import Fault, LimitFault, SourceFault
 from proxy.wire.backend import (
@@ -43,13 +45,6 @@ from proxy.wire.frontend import (
     Sync,
 )
 
-DESCRIBING_MAX: Final = 2  # of one class at once: a statement takes 0.14 ms to describe
-# Catalog statements of one class at once: 1 ms each as a rule, some seconds for one that is made to
-# last. Apart from those described, so that nobody's data waits for somebody's catalog bomb.
-ANSWERING_MAX: Final = 3
-LINK_WAIT_SECONDS: Final = 10.0
-STATEMENTS_PER_LINK_MAX: Final = 1_000  # a backend grows to 20 MB over some 300 differing ones
-IDLE_LINKS_MAX: Final = 32  # over all classes of this process: each is a backend of 4 to 20 MB
 DESCRIPTIONS_MAX: Final = 4_096  # per class; a description is about 1 kB
 CACHED_STATEMENT_CHARACTERS_MAX: Final = 16_384  # longer texts are generated, and seldom repeat
 RESULT_BYTES_MAX: Final = 32 * 1024 * 1024  # the whole pg_proc in text is about 1 MB
@@ -57,6 +52,11 @@ PRINCIPAL_SETTING: Final = "sallyport.principal"  # read by the view pg_roles (l
 # Postgres' words for a database, or a role, that another process of the gate has dropped.
 _DESCRIBED: Final = (RowDescription, NoData)
 DROPPED_SQLSTATES: Final = frozenset({"3D000", "28000"})
+# What a draft says of names that it lacks: syntax errors (42601) need no second opinion.
+UNKNOWN_SQLSTATES: Final = ("42P", "427", "428", "3F0")
+
+Places = frozenset[tuple[str, str]]
+"""Relations, by schema and name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,44 +87,64 @@ class Materialised:
     oids: Oids
 
 
-class LinkCount:
-    """How many idle links all classes of this process hold together."""
+class Builder(Protocol):
+    """Who makes the databases of classes: `shadow.Shadow`."""
 
-    def __init__(self) -> None:
-        self.idle = 0
+    async def whole(self, wanted: ShadowClass) -> Materialised:
+        """Make the class's database, or find it."""
+
+    async def draft(self, wanted: ShadowClass, relations: Places) -> Materialised | None:
+        """Make or find one that holds at least these of its relations; None if an earlier run, or
+        another process, has made the whole."""
+
+    async def drop(self, name: str) -> None:
+        """Drop a draft that nobody needs any more."""
+
+    def may_build_ahead(self) -> bool:
+        """Whether a whole one may be built before somebody asks for it."""
+
+
+class _Standing:
+    """A database that stands, and the links to it."""
+
+    def __init__(self, materialised: Materialised, links: ClassLinks) -> None:
+        self.name = materialised.name
+        self.oids = materialised.oids
+        self.links = links
 
 
 class ShadowClass:
     """One class. Made by `Shadow.class_for`; its database is made at first use, and again if the
     shadow dropped it in between.
 
-    Args: `materialise` makes the database, or finds it; `socket_path` of the cluster.
+    Theory. What is asked about the catalog needs the *whole* class. A statement about data is typed
+    in a *draft* until that is built: it holds the relations that statements have named so far, and
+    takes a moment to make. Whatever a draft does not know is asked again of the whole.
+
+    Args: `builder` makes the databases; `socket_path` of the cluster.
     """
 
     def __init__(
-        self,
-        catalog: ClassCatalog,
-        socket_path: Path,
-        materialise: Callable[[ShadowClass], Awaitable[Materialised]],
-        links: LinkCount,
+        self, catalog: ClassCatalog, socket_path: Path, builder: Builder, budget: LinkBudget
     ) -> None:
         self.catalog = catalog
         self.users = 0
         self._socket_path = socket_path
-        self._materialise = materialise
-        self._materialised: Materialised | None = None
-        self._materialising = asyncio.Lock()
-        self._links = links
-        self._idle: list[Link] = []
-        self._describing = asyncio.Semaphore(DESCRIBING_MAX)
-        self._answering = asyncio.Semaphore(ANSWERING_MAX)
+        self._builder = builder
+        self._budget = budget
+        self._turns = Turns(budget)
+        self._whole: _Standing | None = None
+        self._building: asyncio.Task[None] | None = None
+        self._draft: _Standing | None = None
+        self._drafted: Places = frozenset()
+        self._drafting = asyncio.Lock()
         self._descriptions: OrderedDict[
             tuple[str, tuple[int, ...], tuple[str, ...]], ShadowDescription
         ] = OrderedDict()
 
     def __repr__(self) -> str:
-        state = "ready" if self._materialised else "not made"
-        return f"<ShadowClass {self.catalog.key[:8]} {state}, {len(self._idle)} idle links>"
+        state = "ready" if self._whole else "a draft" if self._draft else "not made"
+        return f"<ShadowClass {self.catalog.key[:8]} {state}>"
 
     # Type checking
 
@@ -141,7 +161,7 @@ class ShadowClass:
             self._descriptions.move_to_end(key)
             return known
         request = Parse("", sql, key[1]).encode() + Describe(b"S", "").encode() + Sync().encode()
-        answers = await self._asked(request, 1, key[2])
+        answers = await self._described(sql, request, key[2])
         parameters: tuple[int, ...] = ()
         fields: tuple[FieldDescription, ...] | None = None
         for answer in answers:
@@ -194,7 +214,7 @@ class ShadowClass:
         description: RowDescription | None = None
         batches: list[RowBatch] = []
         tags: list[str] = []
-        for answer in await self._asked(request, 3):
+        for answer in await self._asked(self._wholly, request, 3):
             if isinstance(answer, RowDescription):
                 description = answer
             elif isinstance(answer, RowBatch):
@@ -213,49 +233,124 @@ class ShadowClass:
     # OIDs
 
     async def oids(self) -> Oids:
-        """OIDs of the class's relations and of its types that are not built in."""
-        return (await self._ready()).oids
+        """OIDs of the class's types that are not built in, and of its relations: of those that
+        were described, at least."""
+        standing = self._whole or self._draft or await self._wholly()
+        return standing.oids
 
     # Life of the class
 
-    async def _ready(self) -> Materialised:
-        if self._materialised is None:
-            async with self._materialising:
-                if self._materialised is None:
-                    self._materialised = await self._materialise(self)
-        return self._materialised
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The databases that it has now."""
+        return tuple(one.name for one in (self._whole, self._draft) if one is not None)
 
-    def forget(self) -> str | None:
-        """Close all idle links and forget the database; returns its name, for dropping it."""
-        name = self._materialised.name if self._materialised else None
-        self._materialised = None
+    async def _wholly(self) -> _Standing:
+        """The whole class, built if it has to be; whoever else waits for it waits for the same."""
+        while self._whole is None:
+            if self._building is None:
+                self._build()
+            assert self._building is not None
+            await asyncio.shield(self._building)
+        return self._whole
+
+    def _build(self) -> None:
+        self._building = asyncio.ensure_future(self._built())
+        self._building.add_done_callback(self._note_built)
+
+    async def _built(self) -> None:
+        whole = await self._builder.whole(self)
+        self._whole = self._standing(whole)
+        draft, self._draft, self._drafted = self._draft, None, frozenset()
+        if draft is not None:
+            draft.links.close()
+            await self._builder.drop(draft.name)
+
+    def _note_built(self, task: asyncio.Task[None]) -> None:
+        self._building = None
+        if not task.cancelled():
+            task.exception()  # whoever asks next tries again, and is told
+
+    def _standing(self, made: Materialised) -> _Standing:
+        return _Standing(made, ClassLinks(self._socket_path, made.name, self._budget))
+
+    async def _drafted_for(self, relations: Places) -> _Standing:
+        """A draft with these relations, or the whole if that stands by now."""
+        async with self._drafting:
+            if self._whole is not None:
+                return self._whole
+            if self._draft is None or not relations <= self._drafted:
+                made = await self._builder.draft(self, relations)
+                if made is None:
+                    return await self._wholly()
+                if self._draft is None or self._draft.name != made.name:
+                    self._draft = self._standing(made)
+                self._draft.oids = made.oids
+                self._drafted |= relations
+            return self._draft
+
+    def forget(self) -> tuple[str, ...]:
+        """Close all links and forget the databases; returns their names, for dropping them."""
+        names = self.names
+        for standing in (self._whole, self._draft):
+            if standing is not None:
+                standing.links.close()
+        self._whole = self._draft = None
+        self._drafted = frozenset()
         self._descriptions.clear()  # they hold OIDs of the database that goes
-        self._close_idle()
-        return name
+        return names
 
-    def _close_idle(self) -> None:
-        for link in self._idle:
-            link.close()
-        self._links.idle -= len(self._idle)
-        self._idle.clear()
+    async def close(self) -> None:
+        """Forget everything, and end what is being built."""
+        if self._building is not None:
+            self._building.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await self._building
+        self.forget()
+
+    # Asking
+
+    async def _described(self, sql: str, request: bytes, path: tuple[str, ...]) -> list[Answer]:
+        relations = None if self._whole else mentioned(sql, self.catalog.relations)
+        if relations is not None:
+
+            async def drafted() -> _Standing:
+                return await self._drafted_for(relations)
+
+            try:
+                answers = await self._asked(drafted, request, 1, path)
+            except Fault as fault:
+                if not fault.sqlstate.startswith(UNKNOWN_SQLSTATES):
+                    raise
+            else:
+                if self._whole is None and not self._building and self._builder.may_build_ahead():
+                    self._build()
+                return answers
+        return await self._asked(self._wholly, request, 1, path)
 
     async def _asked(
-        self, request: bytes, exchanges: int, search_path: tuple[str, ...] | None = None
+        self,
+        standing: Callable[[], Awaitable[_Standing]],
+        request: bytes,
+        exchanges: int,
+        search_path: tuple[str, ...] | None = None,
     ) -> list[Answer]:
         """All answers to `request`. A link that was lost is replaced, and a database that is gone
         made again: nothing here writes. Raises SourceFault 57P03 when that does not help."""
         self.users += 1
         try:
             for is_last in (False, False, True):
+                used = await standing()
                 try:
-                    return await self._asked_once(request, exchanges, search_path)
+                    return await self._asked_once(used, request, exchanges, search_path)
                 except LinkLost as error:
-                    self._close_idle()  # what took one may have taken all: the next try is fresh
+                    used.links.close_idle()  # what took one may have taken all: try a fresh one
                     lost: Exception = error
                 except Fault as fault:
                     if fault.sqlstate not in DROPPED_SQLSTATES:
                         raise
-                    self.forget()  # another process of the gate dropped it, or it was made anew
+                    if used in (self._whole, self._draft):
+                        self.forget()  # another process of the gate dropped it, or made it anew
                     lost = fault
                 if is_last:
                     raise SourceFault("the catalog is not available", sqlstate="57P03") from lost
@@ -264,13 +359,19 @@ class ShadowClass:
             self.users -= 1
 
     async def _asked_once(
-        self, request: bytes, exchanges: int, search_path: tuple[str, ...] | None
+        self,
+        standing: _Standing,
+        request: bytes,
+        exchanges: int,
+        search_path: tuple[str, ...] | None,
     ) -> list[Answer]:
         answers: list[Answer] = []
         fault: Fault | None = None
         size = 0
-        slots = self._answering if search_path is None else self._describing
-        async with self._link(slots) as link:
+        async with (
+            self._turns.taken(is_describing=search_path is not None),
+            standing.links.link() as link,
+        ):
             if search_path is not None and link.search_path != search_path:
                 request = Query(f"SET search_path TO {_path(search_path)}").encode() + request
                 exchanges += 1
@@ -289,43 +390,6 @@ class ShadowClass:
         if fault is not None:
             raise fault
         return answers
-
-    @asynccontextmanager
-    async def _link(self, slots: asyncio.Semaphore) -> AsyncIterator[Link]:
-        """An idle link or a new one; it comes back only if its exchange ended as it should."""
-        materialised = await self._ready()
-        try:
-            async with asyncio.timeout(LINK_WAIT_SECONDS):
-                await slots.acquire()
-        except TimeoutError:
-            raise LimitFault("the catalog is busy", sqlstate="53300") from None
-        link: Link | None = None
-        try:
-            while self._idle and link is None:
-                candidate = self._idle.pop()
-                self._links.idle -= 1
-                link = candidate if candidate.is_usable else None
-            if link is None:
-                name = materialised.name
-                link = await Link.open(self._socket_path, name, name)
-            yield link
-        finally:
-            if link is not None:
-                self._give_back(link, materialised)
-            slots.release()
-
-    def _give_back(self, link: Link, materialised: Materialised) -> None:
-        is_kept = (
-            link.is_usable
-            and link.statements < STATEMENTS_PER_LINK_MAX
-            and self._links.idle < IDLE_LINKS_MAX
-            and self._materialised is materialised
-        )
-        if is_kept:
-            self._idle.append(link)
-            self._links.idle += 1
-        else:
-            link.close()
 
 
 def _path(schemas: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
@@ -63,9 +64,9 @@ class Column:
 
     `type_name` is format_type() with its modifier, schema-qualified outside pg_catalog; `generated`
     is '', 's' (stored) or 'v' (virtual); `collation` the name of one that is not the default;
-    `position` attnum; `type_kind` typtype (b c d e r m p); `base_type_oid` the type under all
-    domains; `element_oid` 0 unless the type is an array. `is_opaque`: its source can hand the value
-    over, and not compare it as Postgres does.
+    `position` attnum; `dimensions` attndims; `type_kind` typtype (b c d e r m p); `base_type_oid`
+    the type under all domains; `element_oid` 0 unless the type is an array. `is_opaque`: its source
+    can hand the value over, and not compare it as Postgres does.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Column:
     comment: str | None = None
     is_masked: bool = False
     is_opaque: bool = False
+    dimensions: int = 0
 
     def __post_init__(self) -> None:
         if self.base_type_oid == 0:
@@ -170,6 +172,11 @@ class Relation:
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)
+
+    @cached_property
+    def told_columns(self) -> str:
+        """A digest of all its columns: most classes see most tables whole."""
+        return hashlib.sha256(repr(self.columns).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +346,9 @@ def visible_relation(
         shown = wanted.get(column.name)
         if shown is None:
             continue
-        column = replace(column, comment=shown.told(column.comment))
+        comment_told = shown.told(column.comment)
+        if comment_told != column.comment:
+            column = replace(column, comment=comment_told)
         if shown.type_name is not None:
             column = _masked(column, shown.type_name)
         elif shown.mask is not None:
@@ -366,6 +375,7 @@ def _masked(column: Column, type_name: str) -> Column:
         type_kind="b",
         base_type_oid=oid,
         element_oid=element,
+        dimensions=1 if element else 0,
         is_masked=True,
     )
 
@@ -452,9 +462,12 @@ def _needed_types(
 def _told(relation: VisibleRelation) -> list[object]:
     """Everything of a relation that its class's catalog tells, for the class's key."""
     base = relation.relation
+    is_whole = len(relation.columns) == len(base.columns) and all(
+        one is other for one, other in zip(relation.columns, base.columns, strict=True)
+    )
     return [
         base.source, base.schema, base.name, base.kind, relation.comment,
-        [repr(column) for column in relation.columns],
+        base.told_columns if is_whole else [repr(column) for column in relation.columns],
         relation.primary_key, relation.unique_keys,
         [repr(key) for key in base.foreign_keys if relation.has_clear(key.columns)],
     ]  # fmt: skip

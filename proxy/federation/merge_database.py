@@ -16,13 +16,8 @@ from typing import Final
 
 import asyncpg
 
-from proxy.catalog.class_database import (
-    ClusterAddress,
-    database_exists,
-    drop_class,
-    lock_down,
-    make_role,
-)
+from proxy.catalog.class_building import ClusterAddress
+from proxy.catalog.class_database import database_exists, drop_class, lock_down, make_role
 from proxy.catalog.definition import quote_identifier, quote_literal, type_definition
 from proxy.catalog.virtual import CatalogError, ClassCatalog, TextRules
 from proxy.faults import UnsupportedFault

@@ -315,6 +315,11 @@ class Shadow:
     classes_max: int = setting(
         "visibility classes kept, one database each", default=64, minimum=1, maximum=10_000
     )
+    bytes_max: int = setting(
+        "disk of all of them; the least recently used go",
+        default=4 * 1024**3,
+        minimum=64 * 1024**2,
+    )
     major: Literal["auto", "16", "18"] = setting(
         "the PostgreSQL that clients meet; `auto`: 18 if every source is 17 or newer, else 16",
         default="auto",

@@ -16,7 +16,7 @@ async def test_every_figure_is_had(tmp_path: Path) -> None:
     assert len(set(names)) == len(names)
     assert {figure.unit for figure in found} == {"s", "ms", "MB"}
     assert all(figure.value > 0 for figure in found)
-    assert "a role's class (2 tables), each of 3" in names
+    assert "a role's class (2 tables): first data statement" in names
 
 
 def test_roles_have_classes_of_their_own() -> None:

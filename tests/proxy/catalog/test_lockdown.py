@@ -42,8 +42,7 @@ async def role(
     neighbour = await shadow.class_for(seeing(company, {"hr.salaries": ["ssn"]}))
     await neighbour.run("SELECT 1")
     asked = await shadow.class_for(seeing(company, {"public.customers": ["id", "name"]}))
-    await asked.oids()
-    connection = await login(cluster, asked._materialised.name)  # type: ignore[union-attr]
+    connection = await login(cluster, (await asked._wholly()).name)
     yield connection
     await connection.close()
 

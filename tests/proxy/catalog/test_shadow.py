@@ -47,8 +47,8 @@ async def test_least_recently_used_class_is_dropped_and_comes_back(
         names = []
         for catalog in catalogs[:2]:
             asked = await small.class_for(catalog)
-            await asked.describe("SELECT * FROM customers", (), ("public",))
-            names.append((await asked._ready()).name)
+            await asked.run("SELECT 1")
+            names += asked.names
         assert await databases(cluster) == set(names)
         first = await small.class_for(catalogs[0])
         third = await small.class_for(catalogs[2])
@@ -59,6 +59,7 @@ async def test_least_recently_used_class_is_dropped_and_comes_back(
         assert names[1] not in left
         second = await small.class_for(catalogs[1])
         described = await second.describe("SELECT * FROM customers", (), ("public",))
+        await second.run("SELECT 1")
         assert described.fields is not None
         assert [field.name for field in described.fields] == ["name"]
         assert len(await databases(cluster)) == 2
@@ -70,10 +71,9 @@ async def test_class_that_another_process_dropped_comes_back(
     cluster: Cluster, shadow: Shadow, company: SourceCatalog
 ) -> None:
     asked = await shadow.class_for(seeing(company, {"public.customers": ["birth"]}))
-    await asked.run("SELECT 1")
-    name = (await asked._ready()).name
-    for link in asked._idle:
-        link.close()
+    whole = await asked._wholly()
+    name = whole.name
+    whole.links.close_idle()
     superuser = await cluster.connect()
     await superuser.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await superuser.execute(f"DROP ROLE {name}")
@@ -109,7 +109,9 @@ async def test_schema_that_cannot_be_built_is_the_operators_error(
     broken = replace(relation, columns=(replace(columns[0], type_name="no_such.type"),))
     asked = await shadow.class_for(everything(replace(company, relations={broken.key: broken})))
     with pytest.raises(CatalogError, match="no_such"):
-        await asked.describe("SELECT 1", (), ("public",))
+        await asked.run("SELECT 1")
+    with pytest.raises(CatalogError, match="no_such"):
+        await asked.describe(f"SELECT * FROM {broken.schema}.{broken.name}", (), ("public",))
 
 
 async def test_thousand_relations_are_built_in_one_transaction(
@@ -121,7 +123,7 @@ async def test_thousand_relations_are_built_in_one_transaction(
         one = replace(base, name=f"t{number}")
         relations[one.key] = one
     asked = await shadow.class_for(everything(replace(company, relations=relations)))  # type: ignore[arg-type]
-    assert len((await asked.oids()).relations) == 1_000
+    assert len((await asked._wholly()).oids.relations) == 1_000
 
 
 def test_names_tell_nothing_of_the_class(company: SourceCatalog) -> None:

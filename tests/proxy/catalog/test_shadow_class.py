@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from policies.model import VisibleColumn
+from proxy.catalog import class_links
 from proxy.catalog import shadow_class as module
 from proxy.catalog.shadow import Shadow
 from proxy.catalog.shadow_class import ShadowClass
@@ -170,7 +171,7 @@ async def test_what_a_statement_sets_is_gone_after_it(asked: ShadowClass) -> Non
     await asked.run(
         "SELECT set_config('search_path', 'hr', false), set_config('statement_timeout', '0', false)"
     )
-    for _ in range(module.ANSWERING_MAX + 1):
+    for _ in range(class_links.ANSWERING_MAX + 1):
         told = await asked.run(
             "SELECT current_setting('search_path'), current_setting('statement_timeout'),"
             " current_setting('transaction_read_only')"
@@ -209,7 +210,7 @@ async def test_error_leaves_the_link_usable(asked: ShadowClass) -> None:
 async def test_bomb_ends_by_timeout(
     asked: ShadowClass, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = (await asked._ready()).name
+    name = (await asked._wholly()).name
     superuser = await cluster.connect()
     await superuser.execute(f"ALTER ROLE {name} SET statement_timeout = '200ms'")
     asked.forget()
@@ -234,7 +235,7 @@ async def test_huge_answer_is_refused(asked: ShadowClass, monkeypatch: pytest.Mo
 async def test_many_at_once_share_few_links(asked: ShadowClass, cluster: Cluster) -> None:
     answers = await asyncio.gather(*(asked.run(f"SELECT {number}") for number in range(40)))
     assert [texts(rows) for rows in answers] == [[(str(number),)] for number in range(40)]
-    assert len(asked._idle) <= module.ANSWERING_MAX
+    assert len((await asked._wholly()).links.idle) <= class_links.ANSWERING_MAX
 
 
 async def test_killed_backend_is_replaced_unseen(asked: ShadowClass, cluster: Cluster) -> None:
@@ -250,7 +251,7 @@ async def test_killed_backend_is_replaced_unseen(asked: ShadowClass, cluster: Cl
 
 async def test_worn_link_is_recycled(asked: ShadowClass, monkeypatch: pytest.MonkeyPatch) -> None:
     asked.forget()
-    monkeypatch.setattr(module, "STATEMENTS_PER_LINK_MAX", 4)
+    monkeypatch.setattr(class_links, "STATEMENTS_PER_LINK_MAX", 4)
     backends = [texts(await asked.run("SELECT pg_backend_pid()"))[0][0] for _ in range(6)]
     assert backends[0] == backends[1]
     assert len(set(backends)) >= 2
