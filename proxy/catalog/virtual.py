@@ -176,7 +176,11 @@ class Relation:
     @cached_property
     def told_columns(self) -> str:
         """A digest of all its columns: most classes see most tables whole."""
-        return hashlib.sha256(repr(self.columns).encode()).hexdigest()
+        return _digest(self.columns)
+
+
+def _digest(columns: tuple[Column, ...]) -> str:
+    return hashlib.sha256(repr(columns).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,7 +471,7 @@ def _told(relation: VisibleRelation) -> list[object]:
     )
     return [
         base.source, base.schema, base.name, base.kind, relation.comment,
-        base.told_columns if is_whole else [repr(column) for column in relation.columns],
+        base.told_columns if is_whole else _digest(relation.columns),
         relation.primary_key, relation.unique_keys,
         [repr(key) for key in base.foreign_keys if relation.has_clear(key.columns)],
     ]  # fmt: skip

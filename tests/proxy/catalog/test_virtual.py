@@ -141,6 +141,14 @@ def test_class_key_is_equal_for_equal_schemas_and_differs_for_each_difference() 
     assert key(email=None, id=None) == keys[1]
 
 
+def test_class_key_does_not_tell_whether_something_is_hidden() -> None:
+    """A table that is seen whole has the key of one of which nothing more is seen."""
+    small = replace(CUSTOMERS, columns=(ID, EMAIL))
+    source = SourceCatalog("main", 160014, {small.key: small}, {}, {"public": None})
+    visible = {CUSTOMERS.key: [VisibleColumn("id", None), VisibleColumn("email", None)]}
+    assert class_catalog([source], visible).key == class_catalog([SOURCE], visible).key
+
+
 def test_source_digest_follows_fingerprints() -> None:
     drifted = Relation("main", "public", "customers", "r", (ID,), 100, fingerprint="z")
     other = SourceCatalog("main", 160014, {**SOURCE.relations, CUSTOMERS.key: drifted})
