@@ -154,12 +154,17 @@ async def _drop_all(admin: asyncpg.Connection) -> None:
 
 async def drop_class(admin: asyncpg.Connection, name: str) -> bool:
     """Drop a class's database and role, unless another process is connected to it; whether it is
-    gone."""
-    with suppress(asyncpg.ObjectInUseError, asyncpg.DependentObjectsStillExistError):
-        await admin.execute(f"DROP DATABASE IF EXISTS {quote_identifier(name)}")
-        await admin.execute(f"DROP ROLE IF EXISTS {quote_identifier(name)}")
-        return True
-    return False
+    gone. What somebody else is building or dropping is left to them."""
+    if not await admin.fetchval("SELECT pg_try_advisory_lock(hashtext($1))", name):
+        return False
+    try:
+        with suppress(asyncpg.ObjectInUseError, asyncpg.DependentObjectsStillExistError):
+            await admin.execute(f"DROP DATABASE IF EXISTS {quote_identifier(name)}")
+            await admin.execute(f"DROP ROLE IF EXISTS {quote_identifier(name)}")
+            return True
+        return False
+    finally:
+        await admin.execute("SELECT pg_advisory_unlock(hashtext($1))", name)
 
 
 async def class_sizes(admin: asyncpg.Connection) -> dict[str, int]:

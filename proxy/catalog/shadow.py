@@ -110,6 +110,7 @@ class Shadow:
         self._made: OrderedDict[str, ShadowClass] = OrderedDict()
         self._found: frozenset[str] = frozenset()
         self._budget = LinkBudget()
+        self._clearing = asyncio.Lock()
         self._wholes = asyncio.Semaphore(WHOLES_AT_ONCE)
         self._drafts = asyncio.Semaphore(DRAFTS_AT_ONCE)
 
@@ -209,7 +210,9 @@ class Shadow:
                 if not await database_exists(admin, self._template):
                     # The cluster was made anew since the last class was.
                     self._template = await prepare_template(self._cluster, self.database_name)
-                await self._make_room(admin, wanted, class_name(wanted.catalog, self._template))
+                async with self._clearing:
+                    name = class_name(wanted.catalog, self._template)
+                    await self._make_room(admin, wanted, name)
             finally:
                 await admin.close()
         self._made[wanted.catalog.key] = wanted

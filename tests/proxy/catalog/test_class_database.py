@@ -58,6 +58,23 @@ async def test_database_in_use_is_left_alone(
     await superuser.close()
 
 
+async def test_several_that_drop_one_class_at_once_do_no_harm(
+    cluster: Cluster, shadow: Shadow, company: SourceCatalog
+) -> None:
+    template = await prepare_template(cluster, DATABASE)
+    admins = [await cluster.connect() for _ in range(4)]
+    for column in ("id", "name", "uid"):
+        catalog = seeing(company, {"public.customers": [column, "attrs"]})
+        await ensure_class(cluster, catalog, template)
+        name = class_name(catalog, template)
+        told = await asyncio.gather(*(drop_class(admin, name) for admin in admins))
+        assert any(told)
+        left = "SELECT count(*) FROM pg_database WHERE datname = $1"
+        assert await admins[0].fetchval(left, name) == 0
+    for admin in admins:
+        await admin.close()
+
+
 async def test_no_trace_of_dropped_columns_or_gaps(
     cluster: Cluster, shadow: Shadow, company: SourceCatalog
 ) -> None:
