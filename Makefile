@@ -16,9 +16,11 @@ PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.1
 MINUTES ?= 5
 PHASE := .ci/phase
 DEMO_ARGUMENTS ?=
+# A Python 3.12 or newer, for the tools that build the sandbox's environment.
+BUILD_PYTHON ?= $(PYTHON)
 TEST_ARGUMENTS ?=
 
-.PHONY: help demo test lint format bench fuzz mutate sbom image lock clean install
+.PHONY: help demo test lint format bench fuzz mutate sbom image runner lock clean install
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -30,6 +32,7 @@ test: ## everything: set-up, real servers, all tests
 	@$(PHASE) set-up $(MAKE) --no-print-directory install
 	@$(PHASE) clients $(BIN)/python -m tests.clients install & clients=$$!; \
 		$(PHASE) servers $(BIN)/python -m tests.servers install; wait $$clients
+	@$(PHASE) sandbox $(BIN)/python -m sidecars.python --prepare
 	@$(PHASE) tests $(BIN)/python -m pytest -n auto --maxprocesses 4 $(TEST_ARGUMENTS)
 
 lint: install ## ruff check, ruff format --check, mypy --strict
@@ -58,6 +61,9 @@ sbom: install ## software bill of materials of what is shipped: sbom.cdx.json (C
 image: install ## the Dockerfile's linter and its steps in bare Debian trees; needs root, debootstrap, five minutes
 	@$(BIN)/hadolint --failure-threshold style Dockerfile
 	@$(BIN)/python -m tests.image
+
+runner: install ## build the sandbox's Python environment from its reviewed inputs; Python 3.12, gcc, half an hour
+	@BUILD_PYTHON='$(BUILD_PYTHON)' nice $(BIN)/python -m sidecars.python.build
 
 # The index is the machine's own business: no address of one may enter a lock file.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.x509 import Certificate
 
 from proxy.commands.finding import Finding
-from proxy.runtime.config import Configuration, is_loopback
+from proxy.runtime.config import Configuration, ListenTls, ServiceTls, is_loopback
 
 FREE_SEGMENTS_MIN = 4
 """Room for so many segments of the audit log: below it is a problem, for it refuses work when
@@ -117,14 +117,23 @@ def secret_files(configuration: Configuration) -> list[Path]:
         found.append(source.tls.key)
         if source.password is not None:
             found.append(source.password.file)
-    for tls in (configuration.listen.tls, configuration.mcp.tls if configuration.mcp else None):
-        if tls is not None:
-            found.append(tls.key)
+    found += [tls.key for _, tls in _served(configuration)]
     if configuration.state is not None and configuration.state.password is not None:
         found.append(configuration.state.password.file)
     if configuration.telemetry is not None:
         found += [one.file for one in configuration.telemetry.headers]
     return [path for path in found if path is not None]
+
+
+def _served(configuration: Configuration) -> list[tuple[str, ListenTls | ServiceTls]]:
+    """What clients see of TLS, by the section that says so."""
+    mcp, python = configuration.mcp, configuration.python
+    sections = (
+        ("listen", configuration.listen.tls),
+        ("mcp", mcp.tls if mcp else None),
+        ("python", python.tls if python else None),
+    )
+    return [(name, tls) for name, tls in sections if tls is not None]
 
 
 def secrets(files: Iterable[Path]) -> list[Finding]:
@@ -163,13 +172,10 @@ def descriptors(configuration: Configuration, limit: int) -> list[Finding]:
 
 def certificates(configuration: Configuration, now: datetime.datetime) -> list[Finding]:
     """Those we show to clients and to sources: expiry, names, chain, key."""
-    shown: list[tuple[str, Path, Path, bool]] = []
-    if configuration.listen.tls is not None:
-        tls = configuration.listen.tls
-        shown.append(("listen.tls.certificate", tls.certificate, tls.key, True))
-    if configuration.mcp is not None and configuration.mcp.tls is not None:
-        mcp = configuration.mcp.tls
-        shown.append(("mcp.tls.certificate", mcp.certificate, mcp.key, True))
+    shown = [
+        (f"{name}.tls.certificate", tls.certificate, tls.key, True)
+        for name, tls in _served(configuration)
+    ]
     for source in configuration.databases:
         if source.tls.certificate is not None and source.tls.key is not None:
             subject = f"source {source.name} client certificate"

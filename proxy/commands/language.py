@@ -55,6 +55,7 @@ def language(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     _audit(commands, state)
     _catalog(commands, state)
     _mcp(commands, state)
+    _python(commands)
     _completion(commands)
     return root
 
@@ -87,7 +88,8 @@ def _serve(commands: Subcommands) -> None:
         "serve",
         "run everything that the configuration names",
         "Runs everything that the configuration names: the gate, and"
-        " beside it the tools for agents, if there is a section `mcp`." + ending,
+        " beside it the tools for agents and their Python, if there are sections `mcp` and"
+        " `python`." + ending,
         "sallyport up\nsallyport up -c /etc/sallyport/sallyport.yaml",
     )
     gate = add_command(
@@ -354,6 +356,20 @@ def _mcp(commands: Subcommands, state: Path) -> None:
     token.add_argument("--token-command", metavar="COMMAND", help="prints the token; no shell")
     add_configuration(parser)
     add_state(parser, state)
+
+
+def _python(commands: Subcommands) -> None:
+    parser = add_command(
+        commands,
+        "python",
+        "python",
+        "the sandbox for agents' Python",
+        "Serves the sandbox in which agents' programs run: HTTP, as section `python` of the"
+        " configuration says. The first start on a machine compiles the environment, which takes a"
+        " minute.",
+        "sallyport python -c /etc/sallyport/sallyport.yaml",
+    )
+    add_configuration(parser)
 
 
 def _completion(commands: Subcommands) -> None:

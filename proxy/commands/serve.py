@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from proxy import server
-from proxy.commands import mcp
+from proxy.commands import mcp, python
 from proxy.commands.beside import kept
 from proxy.commands.outcome import EXIT_OK, EXIT_PROBLEMS, CommandError, tell
 from proxy.runtime import log
@@ -42,9 +42,11 @@ def run(arguments: argparse.Namespace) -> int:
 async def _all(arguments: argparse.Namespace, configuration: Configuration) -> None:
     """The gate, and with `up` what else the configuration names."""
     async with AsyncExitStack() as stack:
+        told: dict[str, object] = {"configuration": str(arguments.configuration.absolute())}
         if arguments.has_sidecars and configuration.mcp is not None:
-            told: dict[str, object] = {"configuration": str(arguments.configuration.absolute())}
             await stack.enter_async_context(kept("mcp", mcp.command_line(told)))
+        if arguments.has_sidecars and configuration.python is not None:
+            await stack.enter_async_context(kept("python", python.command_line(told)))
         await _serve(arguments.configuration, configuration, arguments.take_over)
 
 

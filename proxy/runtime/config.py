@@ -39,7 +39,16 @@ from proxy.runtime.config_model import (
     StatePassword,
 )
 from proxy.runtime.config_schema import Row, document, schema
-from proxy.runtime.config_services import Mcp, McpLimits, Metrics, Telemetry, TelemetryHeader
+from proxy.runtime.config_services import (
+    Mcp,
+    McpLimits,
+    Metrics,
+    Python,
+    PythonLimits,
+    ServiceTls,
+    Telemetry,
+    TelemetryHeader,
+)
 from proxy.runtime.config_yaml import ConfigurationError, Problem, parse, read
 from proxy.runtime.demonstration import is_demo_issuer
 
@@ -62,8 +71,11 @@ __all__ = [
     "Password",
     "Pool",
     "Problem",
+    "Python",
+    "PythonLimits",
     "Readers",
     "Row",
+    "ServiceTls",
     "Shadow",
     "Source",
     "SourceTls",
@@ -127,12 +139,13 @@ def _check(configuration: Configuration, builder: Builder, *, is_demonstration: 
         field = "listen.host" if "listen.host" in builder.lines else "listen"
         message = "is not a loopback address: `listen.tls` is required, tokens never go in clear"
         wrong(field, message)
-    mcp = configuration.mcp
-    if mcp is not None:
-        _check_url(mcp.url, "mcp.url", wrong)
-        if mcp.tls is None and not is_loopback(mcp.host):
-            message = "is not a loopback address: `mcp.tls` is required, tokens never go in clear"
-            wrong("mcp.host" if "mcp.host" in builder.lines else "mcp", message)
+    if configuration.mcp is not None:
+        _check_url(configuration.mcp.url, "mcp.url", wrong)
+    for name, service in (("mcp", configuration.mcp), ("python", configuration.python)):
+        if service is not None and service.tls is None and not is_loopback(service.host):
+            field = f"{name}.host" if f"{name}.host" in builder.lines else name
+            message = "is not a loopback address: `%s.tls` is required, tokens never go in clear"
+            wrong(field, message % name)
     if configuration.telemetry is not None:
         _check_telemetry(configuration.telemetry, wrong)
     for index, issuer in enumerate(configuration.identity.issuers):
@@ -276,10 +289,15 @@ def _files(configuration: Configuration) -> Iterable[tuple[str, Path]]:
             path = getattr(source.tls, name)
             if path is not None:
                 yield f"sources[{index}].tls.{name}", path
-    telemetry, mcp = configuration.telemetry, configuration.mcp
+    telemetry = configuration.telemetry
     if telemetry is not None and telemetry.certificate_authority is not None:
         yield "telemetry.certificate_authority", telemetry.certificate_authority
-    for name, tls in (("listen", configuration.listen.tls), ("mcp", mcp.tls if mcp else None)):
+    mcp, python = configuration.mcp, configuration.python
+    for name, tls in (
+        ("listen", configuration.listen.tls),
+        ("mcp", mcp.tls if mcp else None),
+        ("python", python.tls if python else None),
+    ):
         if tls is not None:
             yield f"{name}.tls.certificate", tls.certificate
             yield f"{name}.tls.key", tls.key

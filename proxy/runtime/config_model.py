@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from proxy.runtime.config_files import Files
-from proxy.runtime.config_services import Mcp, Metrics, Telemetry
+from proxy.runtime.config_services import Mcp, Metrics, Python, Telemetry
 from proxy.runtime.config_setting import setting
 
 IDENTIFIER_BYTES_MAX = 63
@@ -438,6 +438,7 @@ class Configuration:
     metrics: Metrics | None = setting("figures and readiness, without encryption", default=None)
     telemetry: Telemetry | None = setting("traces; without it there are none", default=None)
     mcp: Mcp | None = setting("Model Context Protocol server", default=None)
+    python: Python | None = setting("sandbox for agents' Python", default=None)
     file: Path = dataclasses.field(default=Path())
     version: str = ""
 

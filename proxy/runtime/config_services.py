@@ -86,8 +86,8 @@ class McpLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class McpTls:
-    """What MCP clients see of TLS."""
+class ServiceTls:
+    """What the clients of a service see of TLS."""
 
     certificate: Path = setting("PEM file with the server's certificate chain")
     key: Path = setting("PEM file with its private key")
@@ -105,10 +105,65 @@ class Mcp:
     )
     host: str = setting("address to listen on", default="127.0.0.1")
     port: int = setting("TCP port; 0: any free one", default=8432, minimum=0, maximum=65_535)
-    tls: McpTls | None = setting(
+    tls: ServiceTls | None = setting(
         "certificate for clients; required unless `host` is a loopback address", default=None
     )
     scopes: tuple[str, ...] = setting(
         "OAuth scopes that clients are told to ask for", default=(), maximum=32
     )
     limits: McpLimits = setting("caps of its tools", default=McpLimits())
+
+
+@dataclass(frozen=True, slots=True)
+class PythonLimits:
+    """The most that one run may ask for."""
+
+    wall_seconds: float = setting(
+        "time from start to answer", default=120.0, minimum=1, maximum=3600
+    )
+    cpu_seconds: float = setting("processor time", default=60.0, minimum=1, maximum=3600)
+    memory_bytes: int = setting(
+        "memory", default=1024 * 1024 * 1024, minimum=256 * 1024 * 1024, maximum=4 * 1024**3
+    )
+    output_bytes: int = setting(
+        "printed text", default=1024 * 1024, minimum=1024, maximum=16 * 1024 * 1024
+    )
+    files_bytes: int = setting(
+        "all files in its folder together",
+        default=64 * 1024 * 1024,
+        minimum=1024,
+        maximum=1024 * 1024 * 1024,
+    )
+    files: int = setting("files and folders", default=200, minimum=1, maximum=10_000)
+    host_calls: int = setting("calls of `query`", default=100, minimum=1, maximum=10_000)
+    query_rows: int = setting(
+        "rows of one result", default=1_000_000, minimum=1, maximum=100_000_000
+    )
+    query_bytes: int = setting(
+        "bytes of one result", default=256 * 1024 * 1024, minimum=1024, maximum=2 * 1024**3
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Python:
+    """The sandbox for agents' Python, for `sallyport python` and `sallyport up`."""
+
+    gate: str = setting(
+        "where the gate is, for `query`: `postgresql://host:port/database`, `?sslrootcert=file`",
+        minimum=1,
+    )
+    host: str = setting("address to listen on", default="127.0.0.1")
+    port: int = setting("TCP port; 0: any free one", default=8532, minimum=0, maximum=65_535)
+    tls: ServiceTls | None = setting(
+        "certificate for callers; required unless `host` is a loopback address", default=None
+    )
+    workers_max: int = setting("programs and sessions at a time", default=8, minimum=1, maximum=256)
+    workers_warm: int = setting("processes that wait ready", default=2, minimum=0, maximum=64)
+    runs_per_principal: int = setting("runs of one principal", default=4, minimum=1, maximum=256)
+    sessions_per_principal: int = setting(
+        "open sessions of one principal", default=2, minimum=0, maximum=64
+    )
+    session_idle_seconds: float = setting(
+        "age at which an unused session ends", default=900.0, minimum=1, maximum=86_400
+    )
+    limits: PythonLimits = setting("the most that a run may ask for", default=PythonLimits())

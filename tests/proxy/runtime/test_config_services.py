@@ -43,3 +43,13 @@ def test_what_is_refused(tmp_path: Path, text: str, said: str) -> None:
     write_files(tmp_path)
     with pytest.raises(ConfigurationError, match=said):
         loads((MINIMAL + "\n" + text).encode(), tmp_path / "sallyport.yaml")
+
+
+def test_the_sandbox_has_defaults_and_needs_encryption_elsewhere(tmp_path: Path) -> None:
+    write_files(tmp_path)
+    text = MINIMAL + "\npython: {gate: 'postgresql://127.0.0.1/shop'%s}\n"
+    found = loads((text % "").encode(), tmp_path / "sallyport.yaml").python
+    assert found is not None
+    assert (found.port, found.workers_max, found.limits.files) == (8532, 8, 200)
+    with pytest.raises(ConfigurationError, match=r"`python\.tls` is required"):
+        loads((text % ", host: 0.0.0.0").encode(), tmp_path / "sallyport.yaml")
