@@ -183,6 +183,7 @@ WITHOUT_OWN_TEST = {
 # Tests of a folder as a whole, or of a file that is not Python.
 WITHOUT_OWN_SOURCE = {
     "tests/proxy/catalog/test_lockdown.py": "lockdown.sql",
+    "tests/proxy/federation/test_probes.py": "probes.sql, asked over a file and of Postgres",
     "tests/proxy/federation/test_queries.py": "queries.sql, asked of two sources and of one",
     "tests/proxy/federation/test_tpch.py": "tpch.sql, likewise",
     "tests/proxy/runtime/audit/test_crash.py": "the whole log, killed at every system call",
