@@ -28,6 +28,7 @@ DENIED = [
 UNSUPPORTED = [
     "SELECT * FROM orders FOR UPDATE", "SELECT * FROM orders FOR SHARE OF orders",
     "SELECT * FROM orders TABLESAMPLE SYSTEM (1)",
+    "VALUES (DEFAULT)", "SELECT merge_action()", "SELECT id FROM orders WHERE id = (VALUES (DEFAULT))",
     "SELECT xmlelement(name a, relname) FROM pg_class", "SELECT '<a/>'::xml, relname FROM pg_class",
     "SELECT relname FROM pg_class, xmltable('/a' PASSING '<a/>' COLUMNS b text) x",
     "COPY orders TO STDOUT (FORMAT csv, FORCE_NULL (id))",
