@@ -12,7 +12,7 @@ a decision needs and the identity lacks denies it.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,20 @@ class PolicySet:
 
     def __repr__(self) -> str:
         return f"PolicySet(version={self.version[:12]!r}, tables={len(self.tables)})"
+
+    def in_order(self, columns: Mapping[RelationKey, Sequence[str]]) -> PolicySet:
+        """The same policy with the columns of each table in the order of `columns`, names that it
+        lacks after the others. A policy may list them in any order; rows have the table's."""
+        tables = {
+            key: table.in_order(columns[key]) if key in columns else table
+            for key, table in self.tables.items()
+        }
+        if all(tables[key] is table for key, table in self.tables.items()):
+            return self
+        return PolicySet(
+            version=self.version, mapping=self.mapping, roles=self.roles, tables=tables,
+            mask_order=self.mask_order, lookups=self.lookups, keys=self._keys, cases=self.cases,
+        )  # fmt: skip
 
     def relevant_roles(self, roles: frozenset[str]) -> frozenset[str]:
         """The roles among `roles` that any rule mentions: the visibility class of a principal."""

@@ -5,8 +5,8 @@ This file must not know YAML or how rules combine (`combine.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from policies.errors import Place
@@ -119,6 +119,14 @@ class TablePolicy:
     def rules(self) -> tuple[Grant | Restriction | Denial, ...]:
         """All rules: grants, restrictions, denials."""
         return (*self.grants, *self.restrictions, *self.denials)
+
+    def in_order(self, names: Sequence[str]) -> TablePolicy:
+        """The same with `columns` in the order of `names`; itself where they are."""
+        place = {name: number for number, name in enumerate(names)}
+        ordered = sorted(self.columns, key=lambda name: place.get(name, len(place)))
+        if ordered == list(self.columns):
+            return self
+        return replace(self, columns={name: self.columns[name] for name in ordered})
 
     def masks(self) -> dict[str, tuple[Mask, ...]]:
         """For each column, every distinct mask that some principal may get on it."""

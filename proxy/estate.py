@@ -29,7 +29,13 @@ class Estate:
     """One policy over the catalogs of all sources that were reachable when it was made."""
 
     def __init__(self, policy: PolicySet, catalogs: tuple[SourceCatalog, ...]) -> None:
-        self.policy = policy
+        self.policy = policy.in_order(
+            {
+                key: [column.name for column in relation.columns]
+                for catalog in catalogs
+                for key, relation in catalog.relations.items()
+            }
+        )
         self.catalogs = catalogs
         self._classes: dict[tuple[frozenset[str], frozenset[str] | None], ClassCatalog] = {}
 

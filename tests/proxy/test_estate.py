@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from policies.decide import PolicySet
 from proxy import estate
 from proxy.catalog.virtual import CatalogError
 from proxy.estate import Estate, told_to_the_operator
@@ -98,3 +101,23 @@ def test_a_catalog_that_cannot_be_made_is_refused_without_its_names() -> None:
         raise CatalogError("`hr.salaries` exists in two sources")
     assert (caught.value.sqlstate, caught.value.detail) == ("57P03", None)
     assert "salaries" not in caught.value.message
+
+
+def test_a_policy_may_list_columns_in_any_order() -> None:
+    """Rows have the table's order; the decision and the catalog must agree on it."""
+    policy = shop.policy()
+    key = shop.ORDERS.key
+    backwards = replace(
+        policy.tables[key], columns=dict(reversed(policy.tables[key].columns.items()))
+    )
+    listed = PolicySet(
+        version=policy.version, mapping=policy.mapping, roles=policy.roles,
+        tables={**policy.tables, key: backwards},
+    )  # fmt: skip
+    found = Estate(listed, (shop.catalog(),))
+
+    decision = found.policy.decide(shop.identity(), key, shop.NOW)
+    seen = found.class_of(ANALYST).relations["shop", "orders"]
+    assert [column.name for column in decision.columns] == [column.name for column in seen.columns]
+    assert len(seen.columns) > 1
+    assert found.policy.in_order({}) is found.policy
