@@ -23,8 +23,10 @@ pytest_plugins = ["tests.sharing"]
 
 @pytest.fixture(autouse=True)
 def _log_configuration() -> Iterator[None]:
-    """A command run inside a test configures the log of the whole process: put it back after."""
+    """Each test begins with the log as it comes, whatever a fixture that lives longer made of it; a
+    command run inside a test configures that of the whole process: put it back after."""
     before = structlog.get_config()
+    structlog.reset_defaults()
     yield
     structlog.configure(**before)
 

@@ -118,28 +118,28 @@ class Mcp:
 class PythonLimits:
     """The most that one run may ask for."""
 
-    wall_seconds: float = setting(
+    wall_seconds_max: float = setting(
         "time from start to answer", default=120.0, minimum=1, maximum=3600
     )
-    cpu_seconds: float = setting("processor time", default=60.0, minimum=1, maximum=3600)
-    memory_bytes: int = setting(
+    cpu_seconds_max: float = setting("processor time", default=60.0, minimum=1, maximum=3600)
+    memory_bytes_max: int = setting(
         "memory", default=1024 * 1024 * 1024, minimum=256 * 1024 * 1024, maximum=4 * 1024**3
     )
-    output_bytes: int = setting(
+    output_bytes_max: int = setting(
         "printed text", default=1024 * 1024, minimum=1024, maximum=16 * 1024 * 1024
     )
-    files_bytes: int = setting(
+    files_bytes_max: int = setting(
         "all files in its folder together",
         default=64 * 1024 * 1024,
         minimum=1024,
         maximum=1024 * 1024 * 1024,
     )
-    files: int = setting("files and folders", default=200, minimum=1, maximum=10_000)
-    host_calls: int = setting("calls of `query`", default=100, minimum=1, maximum=10_000)
-    query_rows: int = setting(
+    files_max: int = setting("files and folders", default=200, minimum=1, maximum=10_000)
+    host_calls_max: int = setting("calls of `query`", default=100, minimum=1, maximum=10_000)
+    query_rows_max: int = setting(
         "rows of one result", default=1_000_000, minimum=1, maximum=100_000_000
     )
-    query_bytes: int = setting(
+    query_bytes_max: int = setting(
         "bytes of one result", default=256 * 1024 * 1024, minimum=1024, maximum=2 * 1024**3
     )
 
@@ -158,12 +158,14 @@ class Python:
         "certificate for callers; required unless `host` is a loopback address", default=None
     )
     workers_max: int = setting("programs and sessions at a time", default=8, minimum=1, maximum=256)
-    workers_warm: int = setting("processes that wait ready", default=2, minimum=0, maximum=64)
-    runs_per_principal: int = setting("runs of one principal", default=4, minimum=1, maximum=256)
-    sessions_per_principal: int = setting(
+    workers_warm_max: int = setting("processes that wait ready", default=2, minimum=0, maximum=64)
+    runs_per_principal_max: int = setting(
+        "runs of one principal", default=4, minimum=1, maximum=256
+    )
+    sessions_per_principal_max: int = setting(
         "open sessions of one principal", default=2, minimum=0, maximum=64
     )
-    session_idle_seconds: float = setting(
+    session_idle_seconds_max: float = setting(
         "age at which an unused session ends", default=900.0, minimum=1, maximum=86_400
     )
     limits: PythonLimits = setting("the most that a run may ask for", default=PythonLimits())

@@ -40,7 +40,8 @@ class FilesSource:
         self._state = SourceState.NEW
         self._down_reason: str | None = None
         self._tables: dict[str, FileTable] = {}
-        self._pool: Pool[Reader] = Pool(lambda: Reader.start(options), pool, _now)
+        self._readers: set[Reader] = set()
+        self._pool: Pool[Reader] = Pool(self._new_reader, pool, _now)
 
     def __repr__(self) -> str:
         return f"<FilesSource {self.name!r} {self._state.value} {self._pool!r}>"
@@ -83,6 +84,13 @@ class FilesSource:
         """End every reader."""
         self._state = SourceState.CLOSED
         self._pool.close()
+        # A loop that ended first would leave processes and pipes behind.
+        await asyncio.gather(*(reader.ended() for reader in self._readers))
+
+    async def _new_reader(self) -> Reader:
+        reader = await Reader.start(self._options)
+        self._readers = {one for one in self._readers if one.is_running} | {reader}
+        return reader
 
     async def tables(self) -> list[FileTable]:
         """What the folder holds now; from here on that is what its files must look like.

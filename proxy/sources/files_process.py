@@ -107,7 +107,12 @@ class Reader:
     @property
     def is_usable(self) -> bool:
         """Whether another request may be sent."""
-        return self._is_usable and not self._is_busy and self._process.returncode is None
+        return self._is_usable and not self._is_busy and self.is_running
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process has not ended yet."""
+        return self._process.returncode is None
 
     def abort(self) -> None:
         """End it now, whatever it does."""
@@ -115,6 +120,15 @@ class Reader:
         with suppress(ProcessLookupError):
             self._process.kill()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    async def ended(self) -> None:
+        """Wait until its process is gone and the pipes are closed, once it was aborted."""
+        stdin = self._process.stdin
+        assert stdin is not None, "a pipe was asked for"
+        stdin.close()
+        await self._process.wait()
+        with suppress(OSError):
+            await stdin.wait_closed()
 
     async def tables(self) -> list[FileTable]:
         """What the folder holds. Raises SourceFault, LimitFault."""

@@ -95,7 +95,7 @@ async def opened(
         process="python",
         segment_bytes_max=configuration.audit.segment_bytes_max,
     )
-    pool = Pool(environment, settings.workers_max, settings.workers_warm)
+    pool = Pool(environment, settings.workers_max, settings.workers_warm_max)
     try:
         await pool.open()
         async with _served(configuration, settings, environment, audit, pool, address) as port:
@@ -118,9 +118,9 @@ async def _served(
         pool,
         audit,
         address,
-        runs_per_principal=settings.runs_per_principal,
-        sessions_per_principal=settings.sessions_per_principal,
-        session_idle_seconds=settings.session_idle_seconds,
+        runs_per_principal=settings.runs_per_principal_max,
+        sessions_per_principal=settings.sessions_per_principal_max,
+        session_idle_seconds=settings.session_idle_seconds_max,
     )
     # The gate's own rules for tokens. No claims are mapped: here they decide nothing.
     authenticator = TokenAuthenticator(
@@ -128,7 +128,9 @@ async def _served(
         lambda: ClaimMapping({}),
     )
     about = {**environment.manifest, "walls": ["WebAssembly", *pool.walls]}
-    most = RunLimits(**asdict(settings.limits))
+    most = RunLimits(
+        **{name.removesuffix("_max"): value for name, value in asdict(settings.limits).items()}
+    )
     service = Service(runs, authenticator, audit, about, most, is_local=is_loopback(settings.host))
     runner = web.AppRunner(
         service.application(),

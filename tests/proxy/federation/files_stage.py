@@ -42,6 +42,7 @@ INSERT INTO crm.customers SELECT i, 'Customer ' || i,
   CASE WHEN i % 11 = 0 THEN NULL ELSE (ARRAY['de','fr','it','us'])[i % 4 + 1] END, i * 7.25
   FROM generate_series(1, 200) i;
 """
+DATABASE = "files_crm"  # beside the one of `stage`, on the same server
 ROLE = "GRANT USAGE ON SCHEMA crm TO gate; GRANT SELECT ON ALL TABLES IN SCHEMA crm TO gate;"
 
 WEB = """
@@ -166,7 +167,7 @@ class FilesStage:
         }  # fmt: skip
         token = jwt.encode(payload, self._key, algorithm="EdDSA", headers={"kid": "k1"})
         given = {
-            "host": "127.0.0.1", "port": str(self.worker.port), "user": name, "dbname": "crm",
+            "host": "127.0.0.1", "port": str(self.worker.port), "user": name, "dbname": DATABASE,
             "password": token, "sslmode": "disable", "gssencmode": "disable", **options,
         }  # fmt: skip
         return " ".join(f"{key}='{value}'" for key, value in given.items())
@@ -177,8 +178,8 @@ async def files_staged(server: Server) -> AsyncIterator[FilesStage]:
     """The gate in this process, over a folder and a database of a running server."""
     with (
         tempfile.TemporaryDirectory(prefix="sallyport-files-stage-") as name,
-        server.database("crm") as crm,
-        server.database("reference") as reference,
+        server.database(DATABASE) as crm,
+        server.database("files_reference") as reference,
     ):
         directory = Path(name)
         folder = directory / "files"
@@ -241,7 +242,7 @@ def _write(directory: Path, key: Ed25519PrivateKey, server: Server) -> Path:
         "sources": [
             {
                 "name": "crm", "kind": "postgres", "hosts": [f"{server.host}:{server.port}"],
-                "database": "crm", "user": "gate", "password": {"file": "password"},
+                "database": DATABASE, "user": "gate", "password": {"file": "password"},
                 "tls": {"mode": "disable"},
             },
             {

@@ -50,6 +50,6 @@ def test_the_sandbox_has_defaults_and_needs_encryption_elsewhere(tmp_path: Path)
     text = MINIMAL + "\npython: {gate: 'postgresql://127.0.0.1/shop'%s}\n"
     found = loads((text % "").encode(), tmp_path / "sallyport.yaml").python
     assert found is not None
-    assert (found.port, found.workers_max, found.limits.files) == (8532, 8, 200)
+    assert (found.port, found.workers_max, found.limits.files_max) == (8532, 8, 200)
     with pytest.raises(ConfigurationError, match=r"`python\.tls` is required"):
         loads((text % ", host: 0.0.0.0").encode(), tmp_path / "sallyport.yaml")

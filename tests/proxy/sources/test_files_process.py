@@ -25,6 +25,8 @@ async def reader(options: ReaderOptions) -> AsyncIterator[Reader]:
     made = await Reader.start(options)
     yield made
     made.abort()
+    await made.ended()
+    assert not made.is_running
 
 
 def request(sql: str, tables: list[FileTable]) -> dict[str, object]:
@@ -88,6 +90,7 @@ async def test_silence_has_an_end(options: ReaderOptions) -> None:
     with pytest.raises(SourceFault):
         [row async for row in made.read(request(sql, tables), "web.a")]
     assert not made.is_usable
+    await made.ended()
 
 
 async def test_a_folder_that_is_not_there(options: ReaderOptions, tmp_path: Path) -> None:
@@ -95,4 +98,5 @@ async def test_a_folder_that_is_not_there(options: ReaderOptions, tmp_path: Path
     with pytest.raises(SourceFault):
         await made.tables()
     made.abort()
+    await made.ended()
     assert "pid=" in repr(made)

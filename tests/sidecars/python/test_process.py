@@ -33,7 +33,7 @@ def configured(shop: Gate, tmp_path: Path, **section: object) -> Path:
 
 
 def test_it_serves_and_ends(shop: Gate, environment: Environment, tmp_path: Path) -> None:
-    with started(configured(shop, tmp_path, workers_warm=0)) as process:
+    with started(configured(shop, tmp_path, workers_warm_max=0)) as process:
         try:
             assert process.stderr is not None
             for line in process.stderr:
