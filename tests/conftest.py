@@ -15,6 +15,7 @@ from contextlib import ExitStack
 import pytest
 import structlog
 
+from proxy.runtime import log
 from proxy.runtime.embedded import Cluster
 from tests.servers import embedded, postgres
 
@@ -22,11 +23,12 @@ pytest_plugins = ["tests.sharing"]
 
 
 @pytest.fixture(autouse=True)
-def _log_configuration() -> Iterator[None]:
+def _log_configuration(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Each test begins with the log as it comes, whatever a fixture that lives longer made of it; a
     command run inside a test configures that of the whole process: put it back after."""
     before = structlog.get_config()
     structlog.reset_defaults()
+    monkeypatch.setattr(log, "_level_number", 0)  # what `tells` asks
     yield
     structlog.configure(**before)
 
